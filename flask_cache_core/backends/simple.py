@@ -1,0 +1,209 @@
+"""The in-process backend: a bounded dictionary that is safe under threads and after fork.
+
+Every operation costs the same at any number of entries. When it is full it evicts what has
+expired, else what was used least recently (LRU; Denning, "The working set model for program
+behavior", CACM 1968). Knows nothing of Flask.
+"""
+
+from __future__ import annotations
+
+import heapq
+import os
+import threading
+import weakref
+from collections import OrderedDict
+from collections.abc import Mapping
+from itertools import islice
+from math import inf
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from ..backend import BaseCache
+from ..entry import Entry, expiry
+from ..errors import ConfigError
+from ..snapshot import Pickled, freeze, thaw
+from ..typing import Timeout
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+
+class SimpleCache(BaseCache):
+    """Values in a dictionary of this process.
+
+    Reads take no lock: each is a few operations that the interpreter does not interrupt.
+    Values are frozen before the lock is taken.
+
+    :param threshold: how many entries it holds at most.
+    """
+
+    atomic_add = True
+    in_process = True
+    settings = frozenset({"CACHE_THRESHOLD"})
+
+    def __init__(self, threshold: int = 500, default_timeout: Timeout | None = None) -> None:
+        super().__init__(default_timeout)
+        if not isinstance(threshold, int) or threshold < 1:
+            raise ConfigError(
+                f"CACHE_THRESHOLD must be a whole number of entries >= 1, not {threshold!r}."
+            )
+        self._threshold = threshold
+        self._items: OrderedDict[str, tuple[float, object]] = OrderedDict()
+        self._expiries = _Expiries()
+        self._lock = threading.RLock()
+        _instances.add(self)
+
+    @classmethod
+    def factory(
+        cls, app: Flask, config: Mapping[str, Any], args: list[Any], kwargs: dict[str, Any]
+    ) -> SimpleCache:
+        return cls(*args, **kwargs)
+
+    def get(self, key: str) -> Any:
+        item = self._items.get(key)
+        if item is None or item[0] <= monotonic():
+            return None
+        try:
+            self._items.move_to_end(key)
+        except KeyError:  # evicted by another thread since
+            pass
+        return _thaw(item[1])
+
+    def get_many(self, *keys: str) -> list[Any]:
+        return [self.get(key) for key in keys]
+
+    def has(self, key: str) -> bool:
+        item = self._items.get(key)
+        return item is not None and item[0] > monotonic()
+
+    def set(self, key: str, value: Any, timeout: Timeout | None = None) -> bool:
+        expires = expiry(monotonic(), self.seconds(timeout))
+        frozen = _freeze(value)
+        with self._lock:
+            self._put(key, expires, frozen)
+        return True
+
+    def add(self, key: str, value: Any, timeout: Timeout | None = None) -> bool:
+        expires = expiry(monotonic(), self.seconds(timeout))
+        frozen = _freeze(value)
+        with self._lock:
+            if self.has(key):
+                return False
+            self._put(key, expires, frozen)
+        return True
+
+    def delete(self, key: str) -> bool:
+        with self._lock:
+            there = self.has(key)
+            self._drop(key)
+        return there
+
+    def inc(self, key: str, delta: int = 1) -> int | None:
+        with self._lock:
+            expires, value = self._items.get(key, (0.0, None))
+            if expires <= monotonic():
+                expires, value = expiry(monotonic(), self.default_timeout), 0
+            if type(value) is not int:
+                return None
+            self._put(key, expires, value + delta)
+            return value + delta
+
+    def clear(self) -> bool:
+        with self._lock:
+            self._items.clear()
+            self._expiries.clear()
+        return True
+
+    def renew_lock(self, key: str, token: str, lease: float) -> bool:
+        with self._lock:
+            return super().renew_lock(key, token, lease)
+
+    def release_lock(self, key: str, token: str) -> bool:
+        with self._lock:
+            return super().release_lock(key, token)
+
+    def _put(self, key: str, expires: float, frozen: object) -> None:
+        self._drop(key)
+        # One comes, at most two go: what has expired leaves at a constant cost per operation.
+        for expired in self._expiries.before(monotonic(), limit=2):
+            self._drop(expired)
+        if len(self._items) >= self._threshold:
+            self._drop(next(iter(self._items)))
+        self._items[key] = (expires, frozen)
+        self._expiries.add(expires, key)
+
+    def _drop(self, key: str) -> None:
+        item = self._items.pop(key, None)
+        if item is not None:
+            self._expiries.discard(item[0], key)
+
+
+class _Expiries:
+    """Which keys expire in which second: constant cost per key, whatever their number."""
+
+    def __init__(self) -> None:
+        self._seconds: list[int] = []
+        self._keys: dict[int, set[str]] = {}
+
+    def add(self, expires: float, key: str) -> None:
+        if expires == inf:
+            return
+        second = int(expires)
+        keys = self._keys.get(second)
+        if keys is None:
+            keys = self._keys[second] = set()
+            heapq.heappush(self._seconds, second)
+        keys.add(key)
+
+    def discard(self, expires: float, key: str) -> None:
+        if expires != inf:
+            self._keys[int(expires)].discard(key)
+
+    def before(self, now: float, limit: int) -> list[str]:
+        """Up to *limit* keys whose second is over at *now*."""
+        while self._seconds and self._seconds[0] < int(now):
+            keys = self._keys[self._seconds[0]]
+            if keys:
+                return list(islice(keys, limit))
+            del self._keys[heapq.heappop(self._seconds)]
+        return []
+
+    def clear(self) -> None:
+        self._seconds.clear()
+        self._keys.clear()
+
+
+def _freeze(value: object) -> object:
+    """Entries are frozen by their value: their own fields are immutable."""
+    if type(value) is Entry:
+        return value._replace(value=freeze(value.value))
+    return freeze(value)
+
+
+def _thaw(frozen: object) -> object:
+    if type(frozen) is Entry and type(frozen.value) is Pickled:
+        return frozen._replace(value=thaw(frozen.value))
+    return thaw(frozen)
+
+
+_instances: weakref.WeakSet[SimpleCache] = weakref.WeakSet()
+
+
+# A fork while another thread is inside the lock would leave the child a locked, half-changed
+# cache; so the fork waits for the lock, and both sides let it go.
+
+
+def _before_fork() -> None:
+    for cache in list(_instances):
+        cache._lock.acquire()
+
+
+def _after_fork() -> None:
+    for cache in list(_instances):
+        cache._lock.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork
+    )

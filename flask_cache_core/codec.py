@@ -1,0 +1,396 @@
+"""Value to bytes and back, for every backend that stores bytes.
+
+The default format is typed MessagePack, which cannot execute code. What it cannot express is
+pickled, and only inside a signature: HMAC-SHA256 (RFC 2104) over the key, the header and the
+payload, verified before anything is decoded. Integers are plain decimals, so that a server's
+own increment works on them. Knows no backend and no app.
+
+Layout: ``-?[0-9]+`` for an ``int``, else kind (1 byte: ``V`` typed, ``P`` signed pickle),
+compression (1 byte), for ``P`` the 32 bytes of the signature, payload.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import decimal
+import enum
+import fractions
+import hashlib
+import hmac
+import pickle
+import sys
+import uuid
+import zlib
+import zoneinfo
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from types import ModuleType
+from typing import Any, Final, NamedTuple
+
+import msgpack
+from markupsafe import Markup
+from werkzeug.wrappers import Response
+
+from .entry import Entry, Variants
+from .errors import ConfigError, DecodeError, SerializationError
+from .typing import Serializer
+
+_TYPED: Final = b"V"
+_PICKLED: Final = b"P"
+_SIGNATURE: Final = 32
+_INTEGER: Final = frozenset(b"-0123456789")
+
+
+class Compression(NamedTuple):
+    """A compression algorithm: the byte that marks it, and the module that brings it."""
+
+    mark: bytes
+    module: str
+
+    def load(self) -> ModuleType:
+        return import_module(self.module)
+
+
+COMPRESSIONS: Final = {
+    "zlib": Compression(b"z", "zlib"),
+    "zstd": Compression(b"s", "zstandard"),
+    "lz4": Compression(b"l", "lz4.frame"),
+}
+_PLAIN: Final = b"-"
+
+
+class Codec:
+    """Encodes and decodes the values of one app.
+
+    :param secrets: keys that sign pickles, newest first: the first signs, all verify.
+    :param compression: a name in `COMPRESSIONS`, or ``None``.
+    :param compress_min: bytes from which on a payload is compressed.
+    :param serializer: replaces the typed format for values; what it does is its user's choice.
+    """
+
+    def __init__(
+        self,
+        secrets: Sequence[bytes] = (),
+        compression: str | None = None,
+        compress_min: int = 1024,
+        serializer: Serializer | None = None,
+    ) -> None:
+        self._secrets = tuple(hashlib.sha256(b"flask-cache-core" + s).digest() for s in secrets)
+        self._serializer = serializer
+        self._compress_min = compress_min
+        self._compression = COMPRESSIONS[compression] if compression else None
+        if self._compression is not None:
+            _require(self._compression)
+
+    def encode(self, key: str, value: object) -> bytes:
+        """Raise `SerializationError` for what neither format can hold."""
+        if type(value) is int:
+            return b"%d" % value
+        kind, payload = self._serialize(value)
+        mark, payload = self._compress(payload)
+        if kind != _PICKLED:
+            return kind + mark + payload
+        header = kind + mark
+        return header + self._sign(self._secrets[0], key, header, payload) + payload
+
+    def decode(self, key: str, data: bytes) -> object:
+        """Raise `DecodeError` for what was not written by `encode` for this *key*."""
+        try:
+            if not data or data[0] in _INTEGER:
+                return int(data)
+            return self._decode(key, data[:1], data[1:2], data[2:])
+        except DecodeError:
+            raise
+        except Exception as error:
+            raise DecodeError(f"stored bytes cannot be decoded: {error!r}") from error
+
+    def _decode(self, key: str, kind: bytes, mark: bytes, rest: bytes) -> object:
+        if kind == _TYPED:
+            return self._unwrapped(_unpack(_decompress(mark, rest)))
+        if kind == _PICKLED:
+            signature, payload = rest[:_SIGNATURE], rest[_SIGNATURE:]
+            self._verify(key, kind + mark, signature, payload)
+            return pickle.loads(_decompress(mark, payload))  # noqa: S301 - the signature was verified
+        raise DecodeError(f"stored bytes are of an unknown kind, {kind!r}")
+
+    def _serialize(self, value: object) -> tuple[bytes, bytes]:
+        if self._serializer is not None:
+            value = _wrapped(value, self._serializer)
+        try:
+            return _TYPED, _pack(_boxed(value))
+        except (_Inexpressible, ValueError, RecursionError) as error:
+            return _PICKLED, self._pickle(value, error)
+
+    def _unwrapped(self, value: object) -> object:
+        if type(value) is Entry:
+            return value._replace(value=self._unwrapped(value.value))
+        if type(value) is not _Custom:
+            return value
+        if self._serializer is None:
+            raise DecodeError("a stored value needs the CACHE_SERIALIZER that wrote it")
+        return self._serializer.loads(value.data)
+
+    def _pickle(self, value: object, reason: Exception) -> bytes:
+        if not self._secrets:
+            raise SerializationError(
+                f"{reason}, and values are pickled only inside a signature: set SECRET_KEY or "
+                "CACHE_SECRET_KEYS, or cache plain data (numbers, text, lists, dicts, dataclasses …)."
+            )
+        try:
+            return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+        except Exception as error:
+            raise SerializationError(f"{reason}, and it cannot be pickled: {error}") from error
+
+    def _compress(self, payload: bytes) -> tuple[bytes, bytes]:
+        if self._compression is None or len(payload) < self._compress_min:
+            return _PLAIN, payload
+        packed: bytes = self._compression.load().compress(payload)
+        if len(packed) >= len(payload):
+            return _PLAIN, payload
+        return self._compression.mark, packed
+
+    def _sign(self, secret: bytes, key: str, header: bytes, payload: bytes) -> bytes:
+        name = key.encode("utf-8", "surrogatepass")
+        message = b"%d:%b%b%b" % (len(name), name, header, payload)
+        return hmac.digest(secret, message, "sha256")
+
+    def _verify(self, key: str, header: bytes, signature: bytes, payload: bytes) -> None:
+        for secret in self._secrets:
+            if hmac.compare_digest(signature, self._sign(secret, key, header, payload)):
+                return
+        raise DecodeError("a stored pickle is not signed with any key of CACHE_SECRET_KEYS")
+
+
+def _require(compression: Compression) -> None:
+    try:
+        compression.load()
+    except ImportError as error:
+        raise ConfigError(
+            f"CACHE_COMPRESSION needs the module {compression.module!r}: "
+            f"pip install {compression.module.partition('.')[0]}, or set it to 'zlib'."
+        ) from error
+
+
+def _decompress(mark: bytes, payload: bytes) -> bytes:
+    if mark == _PLAIN:
+        return payload
+    for compression in COMPRESSIONS.values():
+        if compression.mark == mark:
+            data: bytes = compression.load().decompress(payload)
+            return data
+    raise DecodeError(f"stored bytes are compressed in an unknown way, {mark!r}")
+
+
+class _Inexpressible(Exception):
+    """A value that the typed format has no place for."""
+
+
+class _Custom(NamedTuple):
+    """What a custom serializer made of a value."""
+
+    data: bytes
+
+
+def _wrapped(value: object, serializer: Serializer) -> object:
+    if type(value) is Entry:
+        return value._replace(value=_wrapped(value.value, serializer))
+    if type(value) in (str, Variants):
+        return value
+    return _Custom(serializer.dumps(value))
+
+
+# The typed format: MessagePack extension types, one code for each Python type that it lacks.
+# A code, once released, keeps its meaning.
+
+
+class _Type(NamedTuple):
+    """How one Python type travels: to parts that MessagePack knows, and back from them."""
+
+    code: int
+    to_parts: Callable[[Any], object]
+    from_parts: Callable[[Any], object]
+
+
+def _aware(value: datetime.datetime | datetime.time) -> object:
+    zone = value.tzinfo
+    if zone is None:
+        return None
+    if type(zone) is zoneinfo.ZoneInfo and zone.key:
+        return zone.key
+    if type(zone) is datetime.timezone:
+        return [zone.utcoffset(None).total_seconds(), zone.tzname(None)]
+    raise _Inexpressible(f"a {type(zone).__qualname__} has no portable form")
+
+
+def _zone(parts: Any) -> datetime.tzinfo | None:
+    if parts is None:
+        return None
+    if isinstance(parts, str):
+        return zoneinfo.ZoneInfo(parts)
+    offset = datetime.timedelta(seconds=parts[0])
+    unnamed = datetime.timezone(offset)
+    return unnamed if unnamed.tzname(None) == parts[1] else datetime.timezone(offset, parts[1])
+
+
+def _moment(value: Any) -> object:
+    return [value.replace(tzinfo=None).isoformat(), value.fold, _aware(value)]
+
+
+def _response_parts(value: Response) -> object:
+    if value.is_streamed or value.direct_passthrough:
+        raise _Inexpressible("a streamed response has no stored form")
+    return [_reference(type(value)), value.status, list(value.headers), value.get_data()]
+
+
+def _response(parts: Any) -> Response:
+    kind = _resolve(parts[0], Response)
+    response: Response = kind(parts[3], status=parts[1])
+    response.headers.clear()
+    response.headers.extend([tuple(pair) for pair in parts[2]])
+    return response
+
+
+def _dataclass(parts: Any) -> object:
+    kind = _resolve(parts[0], object)
+    names = [field.name for field in dataclasses.fields(kind)]
+    if names != parts[1]:
+        raise DecodeError(f"{parts[0]} has other fields than when it was stored")
+    value = object.__new__(kind)
+    for name, part in zip(names, parts[2], strict=True):
+        object.__setattr__(value, name, part)
+    return value
+
+
+_TYPES: Final[dict[type, _Type]] = {
+    tuple: _Type(1, list, tuple),
+    set: _Type(2, list, set),
+    frozenset: _Type(3, list, frozenset),
+    datetime.datetime: _Type(
+        4, _moment,
+        lambda p: datetime.datetime.fromisoformat(p[0]).replace(fold=p[1], tzinfo=_zone(p[2])),
+    ),
+    datetime.date: _Type(5, datetime.date.isoformat, datetime.date.fromisoformat),
+    datetime.time: _Type(
+        6, _moment,
+        lambda p: datetime.time.fromisoformat(p[0]).replace(fold=p[1], tzinfo=_zone(p[2])),
+    ),
+    datetime.timedelta: _Type(
+        7, lambda v: [v.days, v.seconds, v.microseconds], lambda p: datetime.timedelta(*p)
+    ),
+    decimal.Decimal: _Type(8, str, decimal.Decimal),
+    uuid.UUID: _Type(9, lambda v: v.bytes, lambda p: uuid.UUID(bytes=p)),
+    Markup: _Type(10, str.__str__, Markup),
+    complex: _Type(11, lambda v: [v.real, v.imag], lambda p: complex(*p)),
+    bytearray: _Type(12, bytes, bytearray),
+    range: _Type(13, lambda v: [v.start, v.stop, v.step], lambda p: range(*p)),
+    fractions.Fraction: _Type(14, str, fractions.Fraction),
+    OrderedDict: _Type(
+        15, lambda v: [list(v), list(v.values())], lambda p: OrderedDict(zip(*p, strict=True))
+    ),
+    deque: _Type(16, lambda v: [list(v), v.maxlen], lambda p: deque(*p)),
+    Counter: _Type(17, dict, Counter),
+    Entry: _Type(18, lambda v: [_boxed(v.value), *v[1:]], lambda p: Entry(*p[:4], tuple(p[4]), tuple(p[5]), *p[6:])),
+    Variants: _Type(19, lambda v: list(v.names), lambda p: Variants(tuple(p))),
+    _Custom: _Type(20, lambda v: v.data, _Custom),
+    int: _Type(21, str, int),
+}  # fmt: skip
+
+# Kinds of classes of the app's own. They travel by reference, and come back only as a class
+# that the reading process has loaded already: stored bytes never cause an import.
+_ENUM: Final = _Type(
+    40, lambda v: [_reference(type(v)), v.value], lambda p: _resolve(p[0], enum.Enum)(p[1])
+)
+_NAMED_TUPLE: Final = _Type(
+    41, lambda v: [_reference(type(v)), list(v)], lambda p: _resolve(p[0], tuple)._make(p[1])
+)
+_DATACLASS: Final = _Type(
+    42,
+    lambda v: [
+        _reference(type(v)),
+        [f.name for f in dataclasses.fields(v)],
+        [getattr(v, f.name) for f in dataclasses.fields(v)],
+    ],
+    _dataclass,
+)
+_RESPONSE: Final = _Type(43, _response_parts, _response)
+
+_BY_CODE: Final = {
+    kind.code: kind for kind in (*_TYPES.values(), _ENUM, _NAMED_TUPLE, _DATACLASS, _RESPONSE)
+}
+
+
+def _type_of(value: object) -> _Type:
+    kind = _TYPES.get(type(value))
+    if kind is not None:
+        return kind
+    if isinstance(value, enum.Enum):
+        return _ENUM
+    if isinstance(value, tuple) and hasattr(value, "_make"):
+        return _NAMED_TUPLE
+    if dataclasses.is_dataclass(value) and _is_only_fields(value):
+        return _DATACLASS
+    if isinstance(value, Response):
+        return _RESPONSE
+    raise _Inexpressible(f"a {type(value).__qualname__} has no place in the typed format")
+
+
+def _is_only_fields(value: object) -> bool:
+    """Whether the fields are all that there is of a dataclass instance: no base with a state."""
+    names = {field.name for field in dataclasses.fields(value)}  # type: ignore[arg-type]
+    return set(getattr(value, "__dict__", ())) <= names and not isinstance(
+        value, (dict, list, set, str, bytes, int, float, tuple, frozenset, BaseException)
+    )
+
+
+def _reference(kind: type) -> str:
+    name = f"{kind.__module__}:{kind.__qualname__}"
+    if _loaded(name) is not kind:
+        raise _Inexpressible(f"{kind.__qualname__} cannot be found again by its name")
+    return name
+
+
+def _loaded(reference: str) -> object:
+    module, _, path = reference.partition(":")
+    found: object = sys.modules.get(module)
+    for part in path.split("."):
+        found = getattr(found, part, None)
+    return found
+
+
+def _resolve(reference: str, base: type) -> Any:
+    kind = _loaded(reference)
+    if isinstance(kind, type) and issubclass(kind, base):
+        return kind
+    raise DecodeError(f"no class {reference} is loaded here")
+
+
+def _boxed(value: object) -> object:
+    """MessagePack itself would take a bytearray for bytes; inside containers, it still does."""
+    return _to_extension(value) if type(value) is bytearray else value
+
+
+def _to_extension(value: object) -> msgpack.ExtType:
+    kind = _type_of(value)
+    return msgpack.ExtType(kind.code, _pack(kind.to_parts(value)))
+
+
+def _from_extension(code: int, data: bytes) -> object:
+    if code not in _BY_CODE:
+        raise DecodeError(f"stored bytes hold an unknown type, number {code}")
+    return _BY_CODE[code].from_parts(_unpack(data))
+
+
+def _pack(value: object) -> bytes:
+    packed: bytes = msgpack.packb(
+        value, default=_to_extension, strict_types=True, unicode_errors="surrogatepass"
+    )
+    return packed
+
+
+def _unpack(data: bytes) -> object:
+    value: object = msgpack.unpackb(
+        data, ext_hook=_from_extension, strict_map_key=False, unicode_errors="surrogatepass"
+    )
+    return value

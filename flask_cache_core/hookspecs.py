@@ -1,0 +1,53 @@
+"""Every hook, on one screen. A plug-in implements those that it wants with ``@hookimpl``.
+
+Hooks run at set-up, never per operation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from .backend import BaseCache
+    from .extension import Cache
+    from .settings import Settings
+    from .typing import Serializer
+
+PROJECT = "flask_cache_core"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec(firstresult=True)
+def flask_cache_backend(
+    name: str, app: Flask, config: Mapping[str, Any], args: list[Any], kwargs: dict[str, Any]
+) -> BaseCache | None:
+    """Build the backend that ``CACHE_TYPE`` calls *name* (lower case), or answer ``None``.
+
+    :param config: ``app.config`` with the defaults and the ``Cache``'s own config over it; a copy.
+    :param args: a copy of ``CACHE_ARGS``.
+    :param kwargs: ``default_timeout`` and ``threshold``, and ``CACHE_OPTIONS`` over them; a copy.
+    """
+
+
+@hookspec(firstresult=True)
+def flask_cache_adapt(client: object, config: Mapping[str, Any]) -> BaseCache | None:
+    """Wrap *client*, which a custom factory returned bare (a ``redis.Redis``, a
+    ``pylibmc.Client`` …), or answer ``None`` for what this plug-in does not know.
+    """
+
+
+@hookspec
+def flask_cache_serializers() -> dict[str, type[Serializer]]:
+    """Serializers by the names that ``CACHE_SERIALIZER`` may give."""
+
+
+@hookspec
+def flask_cache_configured(app: Flask, cache: Cache, settings: Settings) -> None:
+    """Called at the end of ``init_app``: add metrics, panels, commands."""

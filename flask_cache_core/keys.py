@@ -1,0 +1,89 @@
+"""Pure key builders: strings in, one unambiguous string out.
+
+Must not know Flask, requests or backends. Keys of the library's own bookkeeping start with
+``~`` and carry their kind, so that no two kinds ever meet.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from .errors import InvalidKeyError
+
+#: ``hashlib.sha256`` and its like: bytes in, an object with ``hexdigest()`` out.
+HashMethod = Callable[[bytes], Any]
+
+TAG = "~tag|"
+_FUNCTION = "~function|"
+_INSTANCE = "~instance|"
+_VIEW = "~view|"
+_BARRIER = "~barrier|"
+_LOCK = "~lock|"
+
+
+def check_key(key: str) -> str:
+    """Return *key*, or raise `InvalidKeyError` with what was given instead of a string."""
+    if isinstance(key, str):
+        return key
+    raise InvalidKeyError(
+        f"A cache key must be a str, not {type(key).__name__}. Use str(...) or an f-string, "
+        "or cache.memoize() to have keys made from arguments."
+    )
+
+
+def digest(text: str, hash_method: HashMethod = hashlib.sha256) -> str:
+    """Hash *text* for use inside a key. Lone surrogates are allowed."""
+    hashed: str = hash_method(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return hashed
+
+
+def joined(parts: Iterable[str]) -> str:
+    """Join *parts* so that no other list of parts gives the same string."""
+    return "|".join(part.replace("%", "%25").replace("|", "%7C") for part in parts)
+
+
+def memoize_key(name: str, arguments: str) -> str:
+    return f"memo|{name}|{arguments}"
+
+
+def view_key(prefix: str, name: str, origin: str, query: str, path: str) -> str:
+    """The path, which may hold anything, comes last; what precedes it is escaped or hashed."""
+    return f"{prefix}|{joined((name, origin))}|{query}|{path}"
+
+
+def variant_key(key: str, variant: str) -> str:
+    """The key of one variant (by request headers, cookies …) of the page under *key*."""
+    return f"{key}|{digest(variant)}" if variant else key
+
+
+def fragment_key(name: str, vary_on: Iterable[str]) -> str:
+    """A template fragment's key, ``("a_b",)`` and ``("a", "b")`` apart."""
+    return f"_template_fragment_cache_{joined((name, *vary_on))}"
+
+
+def function_stamp(name: str) -> str:
+    return _FUNCTION + name
+
+
+def instance_stamp(name: str, instance: str) -> str:
+    return f"{_INSTANCE}{name}|{digest(instance)}"
+
+
+def view_stamp(name: str, path: str, query: str | None = None) -> str:
+    """With *query*, the stamp of one query of a path; without, of all of them."""
+    return f"{_VIEW}{name}|{'' if query is None else '?' + query}|{path}"
+
+
+def tag_stamp(tag: str) -> str:
+    return TAG + check_key(tag)
+
+
+def barrier_key(key: str) -> str:
+    """Where the deletion of *key* is announced to whoever is computing it."""
+    return _BARRIER + key
+
+
+def lock_key(key: str) -> str:
+    return _LOCK + key

@@ -1,0 +1,60 @@
+"""One value, many owners, in one process: immutable values travel as they are, others as pickles.
+
+The pickles never leave the memory of the process; bytes that do are the business of `codec`.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import pickle
+import uuid
+from typing import Final, NamedTuple
+
+from .entry import Entry, Variants
+from .errors import SerializationError
+
+_IMMUTABLE: Final = frozenset(
+    {
+        type(None), bool, int, float, complex, str, bytes, range, type(Ellipsis),
+        datetime.date, datetime.time, datetime.timedelta, decimal.Decimal, uuid.UUID,
+    }
+)  # fmt: skip
+
+
+class Pickled(NamedTuple):
+    """A mutable value, frozen."""
+
+    data: bytes
+
+
+def freeze(value: object) -> object:
+    """Something that later changes to *value* cannot reach.
+
+    Raises `SerializationError` for a mutable value that cannot be pickled.
+    """
+    if is_immutable(value):
+        return value
+    try:
+        return Pickled(pickle.dumps(value, pickle.HIGHEST_PROTOCOL))
+    except Exception as error:
+        raise SerializationError(
+            f"A value of type {type(value).__qualname__} cannot be copied into the cache: {error}. "
+            "Cache plain data, or give the class __reduce__ or __getstate__."
+        ) from error
+
+
+def thaw(frozen: object) -> object:
+    """The value given to `freeze`, or a copy that the caller may change at will."""
+    if type(frozen) is Pickled:
+        return pickle.loads(frozen.data)  # noqa: S301 - made by freeze in this process
+    return frozen
+
+
+def is_immutable(value: object) -> bool:
+    kind = type(value)
+    if kind in _IMMUTABLE:
+        return True
+    if kind is tuple or kind is frozenset or kind is Entry or kind is Variants:
+        return all(map(is_immutable, value))  # type: ignore[call-overload]
+    return False
