@@ -1,0 +1,1 @@
+"""The conformance kit for authors of backends. Install it with ``flask-cache-core[testing]``."""
