@@ -9,7 +9,8 @@ pytest.register_assert_rewrite(
     *(
         f"{__name__}.{part}"
         for part in (
-            "_bytes", "_clear", "_concurrency", "_counters", "_keys", "_store", "_timeouts", "_values",
+            "_bytes", "_clear", "_concurrency", "_counters", "_keys", "_store", "_timeouts",
+            "_values",
         )
     )
 )  # fmt: skip

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ..backend import BaseCache, ByteStore
+from ..backend import ByteStore
 from ..errors import CacheWarning
 from ._base import Contract
 
@@ -47,7 +47,7 @@ GARBAGE: dict[str, bytes] = {
 
 def plant(store: ByteStore, key: str, data: bytes) -> None:
     """Put raw bytes where the value of *key* is."""
-    assert not store._write({store.address(key): data}, 60)
+    assert not store._write({store.address(key): data}, 60)  # noqa: SLF001
 
 
 class UndecodableContract(Contract):
@@ -111,6 +111,3 @@ class OversizeContract(Contract):
         value = os.urandom(2 * limited.max_value_bytes - overhead)
         assert limited.set("key", value, 60) is True
         assert limited.get("key") == value
-
-    def test_counters_of_a_backend_begin_at_zero(self, backend: BaseCache) -> None:
-        assert backend.counters() == {"rejected": 0, "decode_failures": 0}

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import pytest
 
-from ..backend import BaseCache
+from ..backend import BaseCache, ByteStore
+from ..errors import CacheWarning
 from ._base import Contract, MakeBackend
 from ._parallel import eventually
 
@@ -57,6 +58,18 @@ class ClearContract(Contract):
         fill(backend, "mine")
         assert backend.clear() is False
         assert held(backend) == {"mine"}
+
+    def test_clear_without_a_prefix_is_refused(
+        self, byte_store: ByteStore, make_backend: MakeBackend, prefix: str
+    ) -> None:
+        """It would delete what belongs to others."""
+        self.require(self.prefixes, "this backend has no prefixes")
+        bare = make_backend("")
+        bare.set(prefix, "mine", 60)
+        byte_store.set("key", "theirs", 60)
+        with pytest.warns(CacheWarning, match="CACHE_CLEAR_ALL"):
+            assert bare.clear() is False
+        assert (bare.get(prefix), byte_store.get("key")) == ("mine", "theirs")
 
     def test_another_instance_sees_the_same(
         self, shared_backend: BaseCache, make_backend: MakeBackend, prefix: str

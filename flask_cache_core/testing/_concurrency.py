@@ -6,13 +6,17 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from functools import partial
+from typing import TypeVar
 
 import pytest
 
 from ..backend import BaseCache
 from ._base import Contract, MakeBackend
 from ._parallel import Forked, Meet, in_processes, in_threads
+
+T = TypeVar("T")
 
 THREADS = 8
 PROCESSES = 4
@@ -29,18 +33,18 @@ def race_to_add(backend: BaseCache, number: int, meet: Meet) -> list[bool]:
     return won
 
 
-def count(backend: BaseCache, delta: int, number: int, meet: Meet) -> list[list[int | None]]:
-    """What the counter said, for each round; it is new in each."""
+def count(backend: BaseCache, number: int, meet: Meet) -> list[list[int | None]]:
+    """Count in a new counter in each round; what it said."""
     answers = []
     for round_number in range(ROUNDS):
         meet()
-        answers.append([backend.inc(f"up {round_number}", delta) for _ in range(STEPS)])
+        answers.append([backend.inc(f"up {round_number}", 3) for _ in range(STEPS)])
     return answers
 
 
 def count_down(backend: BaseCache, number: int, meet: Meet) -> list[int | None]:
     meet()
-    return [backend.dec("down", 2) for _ in range(ROUNDS)]
+    return [backend.dec("down", 2) for _ in range(ROUNDS * STEPS)]
 
 
 def use(backend: BaseCache, number: int, meet: Meet) -> None:
@@ -62,9 +66,14 @@ def use_until(backend: BaseCache, stop: threading.Event, number: int) -> None:
         backend.get(f"thread {number}")
 
 
-def in_child(work: object, make_backend: MakeBackend, prefix: str, number: int, meet: Meet) -> object:
+def in_child(
+    work: Callable[[BaseCache, int, Meet], T],
+    make_backend: MakeBackend,
+    prefix: str,
+    number: int,
+    meet: Meet,
+) -> T:
     """Do *work* with a backend that this process made itself, as a worker of a server does."""
-    assert callable(work)
     return work(make_backend(prefix), number, meet)
 
 
@@ -75,10 +84,10 @@ def check_race(backend: BaseCache, results: list[list[bool]]) -> None:
         assert backend.get(f"round {round_number}") == winners[0]
 
 
-def check_count(results: list[list[list[int | None]]], delta: int) -> None:
+def check_count(results: list[list[list[int | None]]]) -> None:
     for rounds in zip(*results, strict=True):
         answers = sorted(answer or 0 for steps in rounds for answer in steps)
-        wanted = [delta * (number + 1) for number in range(len(results) * STEPS)]
+        wanted = [3 * (number + 1) for number in range(len(results) * STEPS)]
         assert answers == wanted, "inc is not atomic: counts were lost or given twice"
 
 
@@ -94,15 +103,15 @@ class ThreadsContract(Contract):
 
     def test_inc_is_atomic_across_threads(self, backend: BaseCache) -> None:
         self.require(self.atomic_counters, "counters of this backend are not atomic")
-        check_count(in_threads(THREADS, partial(count, backend, 3)), 3)
+        check_count(in_threads(THREADS, partial(count, backend)))
 
     def test_dec_is_atomic_across_threads(self, backend: BaseCache) -> None:
         self.require(self.atomic_counters, "counters of this backend are not atomic")
-        total = 2 * THREADS * ROUNDS
+        total = 2 * THREADS * ROUNDS * STEPS
         backend.set("down", total, 60)
         results = in_threads(THREADS, partial(count_down, backend))
-        answers = sorted(answer for steps in results for answer in steps if answer is not None)
-        assert answers == list(range(0, total, 2))
+        answers = sorted(answer or 0 for steps in results for answer in steps)
+        assert answers == list(range(0, total, 2)), "dec is not atomic"
 
 
 class ProcessesContract(Contract):
@@ -113,14 +122,13 @@ class ProcessesContract(Contract):
     ) -> None:
         self.require(shared_backend.atomic_add, "add of this backend is not atomic")
         work = partial(in_child, race_to_add, make_backend, prefix)
-        check_race(shared_backend, in_processes(PROCESSES, work))  # type: ignore[arg-type]
+        check_race(shared_backend, in_processes(PROCESSES, work))
 
     def test_inc_is_atomic_across_processes(
         self, shared_backend: BaseCache, make_backend: MakeBackend, prefix: str
     ) -> None:
         self.require(self.atomic_counters, "counters of this backend are not atomic")
-        work = partial(in_child, partial(count_by_one), make_backend, prefix)
-        check_count(in_processes(PROCESSES, work), 1)  # type: ignore[arg-type]
+        check_count(in_processes(PROCESSES, partial(in_child, count, make_backend, prefix)))
 
     def test_both_sides_of_a_fork_work(self, backend: BaseCache) -> None:
         """With what the parent had opened before, at the same time, and the parent afterwards."""
@@ -152,10 +160,6 @@ class ProcessesContract(Contract):
             for thread in threads:
                 thread.join()
         use(backend, 9, int)
-
-
-def count_by_one(backend: BaseCache, number: int, meet: Meet) -> list[list[int | None]]:
-    return count(backend, 1, number, meet)
 
 
 def use_after_fork(backend: BaseCache, number: int, meet: Meet) -> None:

@@ -12,6 +12,11 @@ from ..backend import BaseCache, ByteStore
 from ._base import Contract
 
 
+def stored(store: ByteStore, key: str) -> bytes | None:
+    """What the store holds for *key*."""
+    return store._read([store.address(key)])[0]  # noqa: SLF001
+
+
 class CountersContract(Contract):
     """`inc` and `dec`."""
 
@@ -60,6 +65,6 @@ class CountersContract(Contract):
         byte_store.set("set", 41, 60)
         byte_store.inc("counted", 41)
         for key in ("set", "counted"):
-            assert byte_store._read([byte_store.address(key)]) == [b"41"]
+            assert stored(byte_store, key) == b"41"
             assert byte_store.inc(key) == 42
-            assert byte_store._read([byte_store.address(key)]) == [b"42"]
+            assert stored(byte_store, key) == b"42"

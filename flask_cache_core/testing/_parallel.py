@@ -22,8 +22,8 @@ Meet: TypeAlias = Callable[[], object]
 #: ``work(number, meet)``: what worker *number* does.
 Work: TypeAlias = Callable[[int, Meet], T]
 
-#: Seconds after which a worker counts as hung. Never part of what is measured.
-PATIENCE = 60.0
+#: Seconds after which what should happen counts as not happening. Never part of a measurement.
+PATIENCE = 30.0
 
 
 class _Barrier(Protocol):
@@ -46,7 +46,7 @@ def _run(work: Work[Any], number: int, barrier: _Barrier, report: Callable[[Any]
 
 
 def _collect(count: int, receive: Callable[[float], Any]) -> list[Any]:
-    """The results in the order of the workers' numbers, or one error with all that went wrong."""
+    """Return the results by worker, or raise one error with all that went wrong."""
     results: dict[int, Any] = {}
     errors: set[str] = set()
     deadline = time.monotonic() + PATIENCE
@@ -54,7 +54,7 @@ def _collect(count: int, receive: Callable[[float], Any]) -> list[Any]:
         try:
             number, error, result = receive(max(0.0, deadline - time.monotonic()))
         except queue.Empty:
-            errors.add(f"a worker did not end within {PATIENCE:.0f} seconds: it hangs, or it died")
+            errors.add(f"a worker did not end within {PATIENCE} seconds: it hangs, or it died")
             break
         results[number] = result
         if error is not None:
@@ -128,10 +128,10 @@ def in_processes(count: int, work: Work[T]) -> list[T]:
     return Forked(count, work).results()
 
 
-def eventually(condition: Callable[[], bool], what: str, seconds: float = 20) -> None:
-    """Wait until *condition* holds; fail with *what* after *seconds*."""
-    deadline = time.monotonic() + seconds
+def eventually(condition: Callable[[], bool], what: str) -> None:
+    """Wait until *condition* holds; fail with *what* when patience ends."""
+    deadline = time.monotonic() + PATIENCE
     while not condition():
         if time.monotonic() > deadline:
-            raise AssertionError(f"still not so after {seconds} seconds: {what}")
-        time.sleep(0.02)
+            raise AssertionError(f"still not so after {PATIENCE} seconds: {what}")
+        time.sleep(0.01)
