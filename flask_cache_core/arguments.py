@@ -1,0 +1,380 @@
+"""A call → its canonical arguments → text that is equal only for equal arguments.
+
+The signature is read once, when a function is decorated. Must not know keys, caches or Flask.
+"""
+
+from __future__ import annotations
+
+import array
+import collections
+import dataclasses
+import datetime
+import decimal
+import enum
+import fractions
+import functools
+import hashlib
+import inspect
+import ipaddress
+import itertools
+import os
+import pathlib
+import pickle
+import re
+import secrets
+import sys
+import types
+import uuid
+import warnings
+import weakref
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Final
+
+from .errors import CacheWarning, UnkeyableError
+
+__all__ = ["CallShape", "Identities"]
+
+#: Types whose ``repr`` is exact, and differs between types.
+_SCALARS: Final = frozenset({type(None), bool, int, float, complex, str, bytes, type(Ellipsis)})
+
+#: Further value types of the standard library with an exact ``repr``.
+_VALUES: Final = (
+    datetime.date,
+    datetime.timedelta,
+    datetime.timezone,
+    decimal.Decimal,
+    fractions.Fraction,
+    uuid.UUID,
+    range,
+    slice,
+    pathlib.PurePath,
+    re.Pattern,
+    ipaddress.IPv4Address,
+    ipaddress.IPv6Address,
+    ipaddress.IPv4Network,
+    ipaddress.IPv6Network,
+)
+_ADDRESS: Final = re.compile(r"\bat 0x[0-9A-Fa-f]+")
+
+
+class CallShape:
+    """The signature of one function: puts the arguments of a call into one canonical order.
+
+    :param ignore: names of parameters that do not take part in the key.
+    """
+
+    def __init__(self, function: Callable[..., Any], ignore: Collection[str] = ()) -> None:
+        self.ignore = frozenset(ignore)
+        parameters = _signature(function).parameters.values()
+        kind = inspect.Parameter
+        self._names = tuple(
+            p.name
+            for p in parameters
+            if p.kind in (kind.POSITIONAL_ONLY, kind.POSITIONAL_OR_KEYWORD)
+        )
+        self._only_positional = sum(p.kind is kind.POSITIONAL_ONLY for p in parameters)
+        self._only_keyword = tuple(p.name for p in parameters if p.kind is kind.KEYWORD_ONLY)
+        self._var_positional = any(p.kind is kind.VAR_POSITIONAL for p in parameters)
+        self._var_keyword = any(p.kind is kind.VAR_KEYWORD for p in parameters)
+        self._defaults = {p.name: p.default for p in parameters if p.default is not kind.empty}
+        for default in self._defaults.values():
+            _tokens.pin(default)
+        self._plain = not (
+            self._only_keyword or self._var_positional or self._var_keyword or self.ignore
+        )
+        self.positional = self._names
+        #: Whether the first parameter is the instance that a method works on.
+        self.is_method = self._names[:1] == ("self",) and "self" not in self.ignore
+        self.is_class_method = self._names[:1] == ("cls",)
+
+    def canonical(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
+        """The arguments in the order of the signature, defaults filled in.
+
+        Raises `TypeError` where the function itself would.
+        """
+        if self._plain and not kwargs and len(args) == len(self._names):
+            return args
+        return self._bound(args, dict(kwargs))
+
+    def named(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments by name, for formatting. Surplus ones are left out."""
+        values = self._bound(args, dict(kwargs))
+        return dict(zip(self._names + self._only_keyword, values, strict=False))
+
+    def _bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+        count = len(self._names)
+        surplus = args[count:]
+        if surplus and not self._var_positional:
+            raise TypeError(f"takes {count} positional arguments but {len(args)} were given")
+        values = list(args[:count])
+        for index in range(len(values), count):
+            values.append(self._take(self._names[index], kwargs, index >= self._only_positional))
+        values += [self._take(name, kwargs, by_keyword=True) for name in self._only_keyword]
+        if kwargs and not self._var_keyword:
+            raise TypeError(f"got unexpected keyword arguments {', '.join(sorted(kwargs))}")
+        if self.ignore:
+            names = self._names + self._only_keyword
+            values = [
+                None if name in self.ignore else value
+                for name, value in zip(names, values, strict=True)
+            ]
+            kwargs = {name: kwargs[name] for name in kwargs if name not in self.ignore}
+        if self._var_positional:
+            values.append(surplus)
+        if self._var_keyword:
+            values.append(kwargs)
+        return tuple(values)
+
+    def _take(self, name: str, kwargs: dict[str, Any], by_keyword: bool) -> Any:
+        if by_keyword and name in kwargs:
+            return kwargs.pop(name)
+        if name in self._defaults:
+            return self._defaults[name]
+        raise TypeError(f"missing a required argument: {name!r}")
+
+
+class Identities:
+    """What makes two arguments the same argument, for one cache.
+
+    In this order: ``__cache_key__()``; ``__caching_id__()``; a type registered with `register`;
+    a known value type; buffers and arrays by content; a class's own ``__repr__``; and for an
+    object with only ``object.__repr__`` a token that is the object's own for its life.
+    """
+
+    def __init__(self) -> None:
+        self._registered: dict[type, Callable[[Any], object]] = {}
+
+    def register(self, kind: type, function: Callable[[Any], object]) -> None:
+        """Let *function* give the identity of every instance of *kind*."""
+        self._registered[kind] = function
+
+    def text(self, arguments: tuple[Any, ...]) -> str:
+        """Text that is equal only for arguments that are equal, of equal types.
+
+        Raises `UnkeyableError` for what has no identity.
+        """
+        if _SCALARS.issuperset(map(type, arguments)):
+            return repr(arguments)
+        try:
+            return self.of(arguments)
+        except RecursionError:
+            raise UnkeyableError(
+                "An argument contains itself, or is nested too deeply to be part of a key."
+            ) from None
+
+    def of(self, value: object) -> str:
+        """The identity of one value."""
+        kind = type(value)
+        if kind in _SCALARS:
+            return repr(value)
+        if self._registered or kind not in _CONTAINERS:
+            chosen = self._chosen(value, kind)
+            if chosen is not None:
+                return chosen
+        container = _CONTAINERS.get(kind)
+        if container is not None:
+            return container(self, value)
+        return self._of_known(value, kind)
+
+    def _chosen(self, value: object, kind: type) -> str | None:
+        """The identity that the value's author, or the app's, decided on."""
+        if isinstance(value, type):
+            return None
+        for name in ("__cache_key__", "__caching_id__"):
+            method = getattr(value, name, None)
+            if method is not None:
+                return f"<{_class_name(kind)} {name} {self.of(method())}>"
+        for base in kind.__mro__:
+            if base in self._registered:
+                identity = self.of(self._registered[base](value))
+                return f"<{_class_name(kind)} registered {identity}>"
+        return None
+
+    def _of_known(self, value: Any, kind: type) -> str:
+        if isinstance(value, type):
+            return _class_identity(value)
+        if isinstance(value, enum.Enum):
+            return f"<{_class_name(kind)} {value.name or value.value!r}>"
+        for known, identity in _KNOWN:
+            if isinstance(value, known):
+                return f"<{_class_name(kind)} {identity(self, value)}>"
+        if dataclasses.is_dataclass(value) and hasattr(kind.__repr__, "__wrapped__"):
+            parts = [getattr(value, field.name) for field in dataclasses.fields(value)]
+            return f"<{_class_name(kind)} {self.of(parts)}>"
+        content = self._content(value)
+        if content is not None:
+            return f"<{_class_name(kind)} {content}>"
+        return self._of_object(value, kind)
+
+    def _content(self, value: Any) -> str | None:
+        """Buffers and arrays, whose ``repr`` is cut off where it gets long."""
+        try:
+            view = memoryview(value)
+        except (TypeError, ValueError, BufferError):
+            if not hasattr(value, "__array__"):
+                return None
+            return "array " + hashlib.sha256(_pickled(value)).hexdigest()
+        if "O" in view.format:
+            return f"objects {view.shape} {self.of(value.tolist())}"
+        hashed = hashlib.sha256(view.tobytes()).hexdigest()
+        return f"buffer {view.format} {view.shape} {hashed}"
+
+    def _of_object(self, value: object, kind: type) -> str:
+        if isinstance(value, str):
+            return f"<{_class_name(kind)} {str.__repr__(value)}>"
+        if kind.__repr__ is not object.__repr__:
+            text = repr(value)
+            if not _ADDRESS.search(text):
+                return f"<{_class_name(kind)} repr {text!r}>"
+        return f"<{_class_name(kind)} object {_tokens.of(value)}>"
+
+
+class _Tokens:
+    """A token for each object that has nothing else to be known by, for as long as it lives."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Callable[[], object], str]] = {}
+        self._process = secrets.token_hex(8)
+        self._numbers = itertools.count()
+
+    def of(self, value: object) -> str:
+        address = id(value)
+        known = self._known.get(address)
+        if known is not None and known[0]() is value:
+            return known[1]
+        token = f"{self._process}-{next(self._numbers)}"
+        try:
+            reference = weakref.ref(value, functools.partial(self._forget, address))
+        except TypeError:
+            _warn_of_no_identity(type(value), "so that calls with it are never answered from the cache")
+            return token
+        if not isinstance(value, (types.FunctionType, types.MethodType)):
+            _warn_of_no_identity(type(value), "so that only this very object counts as the same")
+        self._known[address] = (reference, token)
+        return token
+
+    def pin(self, value: object) -> None:
+        """Give a bare ``object()``, as sentinels are, a token for the life of the process."""
+        if type(value) is object:
+            token = f"{self._process}-{next(self._numbers)}"
+            self._known.setdefault(id(value), (lambda: value, token))
+
+    def _forget(self, address: int, reference: weakref.ref[object]) -> None:
+        known = self._known.get(address)
+        if known is not None and known[0] is reference:
+            del self._known[address]
+
+    def start_anew(self) -> None:
+        """After a fork: what was one object goes separate ways in each process."""
+        self._process = secrets.token_hex(8)
+        for address, (reference, _) in list(self._known.items()):
+            if isinstance(reference, weakref.ref):
+                del self._known[address]
+
+
+_tokens: Final = _Tokens()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_tokens.start_anew)
+_warned: Final[set[type]] = set()
+
+
+def _warn_of_no_identity(kind: type, consequence: str) -> None:
+    if kind in _warned:
+        return
+    _warned.add(kind)
+    warnings.warn(
+        f"{kind.__qualname__} has no identity that a cache key could be made from (only the "
+        f"default repr), {consequence}. Give the class __cache_key__() or __repr__(), or "
+        f"call cache.register_key({kind.__name__}, function).",
+        CacheWarning,
+        stacklevel=2,
+    )
+
+
+def _class_name(kind: type) -> str:
+    name = f"{kind.__module__}.{kind.__qualname__}"
+    if "<" not in name and _importable(kind):
+        return name
+    return f"{name} {_tokens.of(kind)}" if "<" in name else name
+
+
+def _class_identity(value: type) -> str:
+    return f"<class {_class_name(value)}>"
+
+
+def _importable(value: Any) -> bool:
+    """Whether the value's qualified name leads back to it."""
+    found: object = sys.modules.get(getattr(value, "__module__", None) or "")
+    for part in getattr(value, "__qualname__", "").split("."):
+        found = getattr(found, part, None)
+    return found is value
+
+
+def _function(self: Identities, value: Any) -> str:
+    name = f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', '')}"
+    return name if _importable(value) else f"{name} {_tokens.of(value)}"
+
+
+def _method(self: Identities, value: types.MethodType) -> str:
+    return f"{_function(self, value.__func__)} {self.of(value.__self__)}"
+
+
+def _partial(self: Identities, value: functools.partial[object]) -> str:
+    return self.of((value.func, value.args, value.keywords))
+
+
+def _in_order(self: Identities, value: Any) -> str:
+    return ",".join(map(self.of, value))
+
+
+def _unordered(self: Identities, value: Any) -> str:
+    return ",".join(sorted(map(self.of, value)))
+
+
+def _pairs(self: Identities, value: Mapping[object, object]) -> str:
+    return ",".join(sorted(f"{self.of(k)}:{self.of(v)}" for k, v in value.items()))
+
+
+def _moment(self: Identities, value: Any) -> str:
+    zone = value.tzinfo
+    return f"{value.replace(tzinfo=None)!r} {'naive' if zone is None else self.of(zone)}"
+
+
+def _pickled(value: object) -> bytes:
+    try:
+        return pickle.dumps(value, 5)
+    except Exception as error:
+        raise UnkeyableError(
+            f"A {type(value).__qualname__} cannot be part of a key: {error}. "
+            "Use cache.register_key() to say what identifies it."
+        ) from error
+
+
+_CONTAINERS: Final[dict[type, Callable[[Identities, Any], str]]] = {
+    tuple: lambda self, value: f"({_in_order(self, value)})",
+    list: lambda self, value: f"[{_in_order(self, value)}]",
+    set: lambda self, value: f"{{{_unordered(self, value)}}}",
+    frozenset: lambda self, value: f"frozen{{{_unordered(self, value)}}}",
+    dict: lambda self, value: f"dict{{{_pairs(self, value)}}}",
+}
+
+_KNOWN: Final[tuple[tuple[Any, Callable[[Identities, Any], str]], ...]] = (
+    (types.ModuleType, lambda self, value: value.__name__),
+    ((types.FunctionType, types.BuiltinFunctionType), _function),
+    (types.MethodType, _method),
+    (functools.partial, _partial),
+    ((datetime.datetime, datetime.time), _moment),
+    (_VALUES, lambda self, value: repr(value)),
+    ((bytearray, array.array, memoryview), lambda self, value: self._content(value) or ""),
+    (collections.abc.Mapping, _pairs),
+    (collections.abc.Set, _unordered),
+    (collections.deque, lambda self, value: f"{value.maxlen} {_in_order(self, value)}"),
+)
+
+
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    if sys.version_info >= (3, 14):
+        import annotationlib
+
+        return inspect.signature(function, annotation_format=annotationlib.Format.FORWARDREF)
+    return inspect.signature(function)

@@ -1,0 +1,127 @@
+"""What `cached` and `memoize` have in common: an object that stands for the decorated function.
+
+It keeps the function's name and signature, binds as a method does, and stays a coroutine
+function if it was one. Must not know what is looked up.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Generic, ParamSpec, TypeVar, overload
+
+from .lookup import Raised, fetch
+
+if TYPE_CHECKING:
+    from .extension import Cache
+    from .lookup import Call
+    from .state import AppState
+    from .typing import Timeout
+
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+R = TypeVar("R")
+S = TypeVar("S")
+
+
+class Bound(Generic[P, R]):
+    """A decorated method, reached through an instance. Other attributes are the function's."""
+
+    def __init__(self, decorated: Decorated[Any, R], instance: object) -> None:
+        self.__func__ = decorated
+        self.__self__ = instance
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self.__func__.answer((self.__self__, *args), kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self.__func__, name)
+
+    def __repr__(self) -> str:
+        return f"<bound {self.__func__!r} of {self.__self__!r}>"
+
+
+class Decorated(Generic[P, R]):
+    """A function whose values are cached.
+
+    :ivar uncached: the function itself.
+    :ivar cache_timeout: seconds, a timedelta, or ``None`` for the default; may be changed.
+    """
+
+    binds: ClassVar[type[Bound[..., Any]]] = Bound
+
+    def __init__(self, cache: Cache, function: Callable[P, R], timeout: Timeout | None) -> None:
+        functools.update_wrapper(self, function)
+        self._cache = cache
+        self.uncached = function
+        self.cache_timeout = timeout
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self.answer(args, kwargs)
+
+    @overload
+    def __get__(self, instance: None, owner: type | None = None, /) -> Decorated[P, R]: ...
+
+    @overload
+    def __get__(
+        self: Decorated[Concatenate[S, Q], R], instance: S, owner: type | None = None, /
+    ) -> Bound[Q, R]: ...
+
+    def __get__(self, instance: Any, owner: type | None = None, /) -> Any:
+        return self if instance is None else self.binds(self, instance)
+
+    def call_for(
+        self, state: AppState, args: tuple[Any, ...], kwargs: dict[str, Any], *, forced: bool
+    ) -> Call | None:
+        """What to look up for these arguments; ``None`` where the cache is to be bypassed."""
+        raise NotImplementedError  # pragma: no cover
+
+    def answer(self, args: tuple[Any, ...], kwargs: dict[str, Any], *, forced: bool = False) -> R:
+        """Call with these arguments; *forced*, compute even where a value is stored."""
+        state = self._cache.state()
+        call = self.call_for(state, args, kwargs, forced=forced) if state.enabled else None
+        if call is None:
+            return self.uncached(*args, **kwargs)  # type: ignore[arg-type]
+        value = fetch(state, call)
+        if type(value) is Raised:
+            raise value.error
+        return value  # type: ignore[no-any-return]
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.__module__}.{self.__wrapped__.__qualname__}>"  # type: ignore[attr-defined]
+
+
+# `inspect.iscoroutinefunction`, and so Flask and asgiref, look through `functools.partial`: that
+# is how an object passes for the coroutine function that it stands for, on every Python.
+
+
+class BoundCoroutine(Bound[P, R], functools.partial[Any]):
+    """A decorated coroutine method, reached through an instance."""
+
+    def __new__(cls, decorated: Decorated[Any, R], instance: object) -> BoundCoroutine[P, R]:
+        return functools.partial.__new__(cls, decorated.uncached)
+
+
+class Awaited(Decorated[P, R], functools.partial[Any]):
+    """A coroutine function whose values are cached."""
+
+    binds = BoundCoroutine
+
+    def __new__(cls, cache: Cache, function: Callable[P, R], *rest: object) -> Awaited[P, R]:
+        return functools.partial.__new__(cls, function)
+
+    async def answer(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], *, forced: bool = False
+    ) -> Any:
+        from . import aio  # imports asyncio, which an app without coroutines does not need
+
+        state = self._cache.state()
+        call = self.call_for(state, args, kwargs, forced=forced) if state.enabled else None
+        if call is None:
+            return await self.uncached(*args, **kwargs)
+        value = await aio.fetch(state, call)
+        if type(value) is Raised:
+            raise value.error
+        return value

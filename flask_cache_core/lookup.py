@@ -1,0 +1,660 @@
+"""The only get-or-compute: decides hit, stale, miss and store, for views, functions and fragments.
+
+What is looked up is a `Call`; decorators subclass it. `fetch` answers a hit by itself; all else
+is the generator `resolve`, which yields what it needs done (run the call, wait, pause) to a
+driver: `_drive` here, its asynchronous twin in `aio`. Must not know HTTP, signatures or templates.
+
+The early recomputation with ``beta`` is XFetch (Vattani, Chierichetti, Lowenstein, "Optimal
+Probabilistic Cache Stampede Prevention", VLDB 2015).
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from functools import partial
+from math import inf
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias, TypedDict
+
+from .entry import Entry, Variants, expiry, to_seconds
+from .errors import ConfigError
+from .flight import Flight, Lease, current
+from .keys import TAG, barrier_key, lock_key
+from .typing import MISSING, LockMode, Timeout
+from .versions import BARRIER_LIFE, STAMP_LIFE
+
+if TYPE_CHECKING:
+    from .settings import Settings
+    from .state import AppState
+
+__all__ = ["Call", "FlightOptions", "Outcome", "Policy", "Raised", "fetch"]
+
+logger = logging.getLogger("flask_cache_core")
+
+#: Seconds for which nobody waits for a key whose value turned out to be for one caller only.
+_PASS_LIFE: Final = 10.0
+
+
+class FlightOptions(TypedDict, total=False):
+    """How a decorator's values are computed and kept; each defaults to a ``CACHE_*`` setting."""
+
+    lock: LockMode
+    lock_timeout: Timeout
+    stale_while_revalidate: Timeout
+    stale_if_error: Timeout
+    jitter: float
+    beta: float
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """`FlightOptions` with nothing left open. Durations are in seconds."""
+
+    lock: LockMode
+    lock_timeout: float
+    stale_while_revalidate: float
+    stale_if_error: float
+    jitter: float
+    beta: float
+
+    @classmethod
+    def check(cls, options: FlightOptions) -> None:
+        """Raise for options that are unknown or wrong, before any app is."""
+        unknown = sorted(options.keys() - FlightOptions.__annotations__.keys())
+        if unknown:
+            raise TypeError(f"unexpected keyword arguments: {', '.join(unknown)}")
+        if options.get("lock", "local") not in ("local", "distributed", False):
+            raise ConfigError(
+                f"lock must be 'local', 'distributed' or False, not {options.get('lock')!r}."
+            )
+        for name in ("lock_timeout", "stale_while_revalidate", "stale_if_error", "jitter", "beta"):
+            to_seconds(options.get(name), 0)
+
+    @classmethod
+    def of(cls, options: FlightOptions, settings: Settings) -> Policy:
+        return cls(
+            lock=options.get("lock", settings.lock),
+            lock_timeout=to_seconds(options.get("lock_timeout"), settings.lock_timeout),
+            stale_while_revalidate=to_seconds(
+                options.get("stale_while_revalidate"), settings.stale_while_revalidate
+            ),
+            stale_if_error=to_seconds(options.get("stale_if_error"), settings.stale_if_error),
+            jitter=to_seconds(options.get("jitter"), settings.jitter),
+            beta=to_seconds(options.get("beta"), settings.beta),
+        )
+
+    @property
+    def grace(self) -> float:
+        """Seconds that an entry is kept beyond its time."""
+        return max(self.stale_while_revalidate, self.stale_if_error)
+
+    @property
+    def lease(self) -> float:
+        """Seconds after which the lock of a process that died is free."""
+        return max(self.lock_timeout / 3, 1.0)
+
+
+class Later(Protocol):
+    """A value that arrives after its computation has returned, such as a stream."""
+
+    def arrives(self, keep: Callable[[Outcome], object], end: Callable[[], object]) -> None:
+        """Call *keep* with what there is to store, if anything, then *end* in any case."""
+
+
+_ANY_POLICY: Final = Policy(False, 0, 0, 0, 0, 0)
+
+
+class Outcome(NamedTuple):
+    """What a `Call` says about the value that it computed."""
+
+    stored: object
+    """The form in which the value is kept."""
+    store: bool = True
+    """Whether it may be kept, and shared with those who wait."""
+    timeout: Timeout | None = None
+    """Overrides the call's."""
+    vary: tuple[str, ...] = ()
+    """The request headers by which it differs."""
+    failed: bool = False
+    """It is an error, for which an old value is a better answer if one is allowed."""
+    later: Later | None = None
+    """It is not all there yet: this will tell when it is."""
+
+
+class Raised(NamedTuple):
+    """A value that reaches its caller as an exception, and is stored like any other."""
+
+    error: Exception
+
+
+class Call:
+    """One call of something cached."""
+
+    __slots__ = ("base", "forced", "key", "maker", "policy", "stamps", "timeout")
+
+    def __init__(
+        self,
+        key: str,
+        stamps: tuple[str, ...],
+        policy: Policy,
+        timeout: Timeout | None,
+        *,
+        forced: bool = False,
+        maker: str = "",
+    ) -> None:
+        self.base = self.key = key
+        self.stamps = stamps
+        self.policy = policy
+        self.timeout = timeout
+        self.forced = forced
+        self.maker = maker
+
+    def run(self) -> Any:
+        """Compute; a coroutine where the caller is one."""
+        raise NotImplementedError  # pragma: no cover
+
+    def judge(self, value: Any) -> Outcome:
+        """Decide what becomes of a computed value."""
+        return Outcome(value)
+
+    def reveal(self, stored: Any) -> Any:
+        """The value for the caller, from the form in which it is kept."""
+        return stored
+
+    def is_stale(self, stored: Any) -> bool:
+        """Whether the app wants a stored value replaced."""
+        return False
+
+    def variant(self, names: tuple[str, ...]) -> str:
+        """The key of the variant, by these request headers, that this call is for."""
+        return self.base
+
+    def announce(self, hit: bool) -> None:
+        """Tell the app whether the value was there."""
+
+
+class Reading(NamedTuple):
+    """What one `get_many` said."""
+
+    entry: Entry | None
+    """The entry, if all that it depends on is unchanged. Its time may be over."""
+    tokens: list[Any]
+    """The stamps of the call, ``None`` for those that are absent."""
+    barrier: str | None
+    answered: bool
+    landings: int
+    """How many computations had ended in this process before it was read."""
+
+
+def fetch(state: AppState, call: Call) -> Any:
+    """The value of *call*: from the cache, from whoever computes it already, or computed."""
+    reading = read(state, call)
+    if fresh(state, call, reading):
+        return hit(state, call, reading.entry)
+    ran = _drive(resolve(state, call, reading), call)
+    if ran.error is not None:
+        raise ran.error
+    return ran.value
+
+
+def read(state: AppState, call: Call) -> Reading:
+    """Ask the backend once; again only the first time that this process meets an entry that
+    depends on more than its caller can know, or a page that has variants.
+    """
+    if state.varying and call.base in state.varying:
+        call.key = call.variant(state.varying[call.base])
+    for _ in range(3):
+        landings = state.flights.landings
+        asked = call.stamps
+        if state.inherited:
+            asked += state.inherited.get(call.key, ())
+        barrier: str | None = None
+        if state.shared:
+            found = state.get_many(call.key, barrier_key(call.key), *asked)
+            if found is None:
+                return Reading(None, [], None, False, landings)
+            barrier = found.pop(1)
+        else:
+            found = state.get_many(call.key, *asked)
+            if found is None:
+                return Reading(None, [], None, False, landings)
+        entry = found.pop(0)
+        if entry is not None and type(entry) is not Entry and not call.stamps:
+            entry = Entry(entry, 0, inf, 0, barrier=barrier, maker=call.maker)  # put by cache.set
+        valid = _verify(state, call, entry, asked, found, barrier)
+        if valid is not None:
+            return Reading(
+                entry if valid else None, found[: len(call.stamps)], barrier, True, landings
+            )
+    return Reading(None, found[: len(call.stamps)], barrier, True, landings)
+
+
+def _verify(
+    state: AppState,
+    call: Call,
+    entry: object,
+    asked: tuple[str, ...],
+    tokens: list[Any],
+    barrier: str | None,
+) -> bool | None:
+    """Whether *entry* is valid; ``None``: ask again, now that it is known what for."""
+    if type(entry) is not Entry:
+        return False
+    if barrier is not None and barrier != entry.barrier:
+        return False
+    if entry.maker != call.maker:
+        return False
+    if entry.stamps != asked:
+        held = dict(zip(asked, tokens, strict=True))
+        unknown = tuple(stamp for stamp in entry.stamps if stamp not in held)
+        if not set(call.stamps).issubset(entry.stamps):
+            return False
+        if unknown:
+            state.inherited.put(call.key, tuple(s for s in entry.stamps if s not in call.stamps))
+            return None
+        tokens = [held[stamp] for stamp in entry.stamps]
+    if entry.tokens != tuple(tokens):
+        return False
+    if type(entry.value) is Variants:
+        state.varying.put(call.base, entry.value.names)
+        call.key = call.variant(entry.value.names)
+        return None
+    return True
+
+
+def fresh(state: AppState, call: Call, reading: Reading) -> bool:
+    """Whether the entry that was read answers the call."""
+    entry = reading.entry
+    if entry is None or call.forced:
+        return False
+    now = time.time()
+    if entry.fresh_until <= now or (call.policy.beta and _early(entry, call.policy.beta, now)):
+        return False
+    return not call.is_stale(entry.value)
+
+
+def _early(entry: Entry, beta: float, now: float) -> bool:
+    return now - entry.cost * beta * math.log(1 - random.random()) >= entry.fresh_until
+
+
+def hit(state: AppState, call: Call, entry: Entry | None) -> Any:
+    assert entry is not None
+    state.hits += 1
+    if current.get() is not None:
+        _inherit(zip(entry.stamps, entry.tokens, strict=True))
+    call.announce(True)
+    return call.reveal(entry.value)
+
+
+def _inherit(stamps: Any) -> None:
+    """What is computed in this context depends on the tags among *stamps* too."""
+    flight = current.get()
+    if flight is not None:
+        flight.use((stamp, token) for stamp, token in stamps if stamp.startswith(TAG))
+
+
+def peek(state: AppState, key: str, stored: Entry) -> Entry | None:
+    """*stored*, which was read from *key*, or what has replaced it, if valid and fresh."""
+    call = Call(key, stored.stamps, _ANY_POLICY, None, maker=stored.maker)
+    reading = read(state, call)
+    return reading.entry if fresh(state, call, reading) else None
+
+
+def put(state: AppState, call: Call, value: object) -> bool:
+    """Store a value that was made elsewhere, under the stamps of *call* as they are now."""
+    reading = read(state, call)
+    if not reading.answered:
+        return False
+    flight = state.flights.start(call.key, call.stamps)
+    tokens, new = state.versions.before(call.stamps, reading.tokens)
+    try:
+        writing = _Writing(call, reading, tokens, new, time.time(), 0)
+        return _write(state, writing, Outcome(value), flight, None)
+    finally:
+        state.versions.settle(new)
+        state.flights.end(flight)
+
+
+# -- what is not simply a hit ------------------------------------------------------------------
+
+
+class Ran(NamedTuple):
+    """How a call, or a whole lookup, ended."""
+
+    value: Any = None
+    error: BaseException | None = None
+
+
+class Run(NamedTuple):
+    """Step: run the call, answer with a `Ran`."""
+
+
+class Wait(NamedTuple):
+    """Step: wait for somebody else's computation; whether it ended in time."""
+
+    flight: Flight
+    seconds: float
+
+
+class Pause(NamedTuple):
+    """Step: do nothing for a while."""
+
+    seconds: float
+
+
+Step: TypeAlias = Run | Wait | Pause
+Steps: TypeAlias = Generator[Step, Any, Ran]
+
+
+def _drive(steps: Steps, call: Call) -> Ran:
+    """Do what *steps* ask for, in this thread."""
+    reply: object = None
+    try:
+        while True:
+            step = steps.send(reply)
+            if isinstance(step, Wait):
+                reply = step.flight.wait(step.seconds)
+            elif isinstance(step, Pause):
+                reply = time.sleep(step.seconds)
+            else:
+                reply = run(call)
+    except StopIteration as done:
+        ran: Ran = done.value
+        return ran
+    finally:
+        steps.close()
+
+
+def run(call: Call) -> Ran:
+    try:
+        return Ran(call.run())
+    except BaseException as error:
+        return Ran(error=error)
+
+
+def resolve(state: AppState, call: Call, reading: Reading) -> Steps:
+    """Everything but a plain hit."""
+    stale = _stale_answer(state, call, reading)
+    if stale is not None and state.backoff.active(call.key):
+        return _serve_stale(state, call, stale)
+    if call.forced:
+        state.flights.bar([call.key])
+    if call.forced or not call.policy.lock or _is_passed(state, call.key):
+        return (yield from _compute_alone(state, call, reading))
+    deadline = monotonic() + call.policy.lock_timeout
+    while True:
+        flight, leads = state.flights.join(call.key, call.stamps)
+        if leads:
+            return (yield from _lead(state, call, reading, flight, deadline))
+        if stale is not None and _may_revalidate(call, stale):
+            return _serve_stale(state, call, stale)
+        if state.flights.would_deadlock(flight):
+            return (yield from _compute_alone(state, call, reading))
+        state.waits += 1
+        try:
+            landed = yield Wait(flight, max(deadline - monotonic(), 0))
+        finally:
+            state.flights.waited(flight)
+        value = flight.value()
+        if value is not MISSING:
+            _inherit(flight.tags.items())
+            call.announce(True)
+            return Ran(call.reveal(value))
+        if not landed or flight.passed or monotonic() >= deadline:
+            return (yield from _compute_alone(state, call, reading))
+        reading = read(state, call)
+
+
+def _stale_answer(state: AppState, call: Call, reading: Reading) -> Entry | None:
+    """The entry that was read, if its time is over, or nearly so, but may yet be served."""
+    entry = reading.entry
+    if entry is None or call.forced:
+        return None
+    now = time.time()
+    if now < entry.fresh_until and not call.policy.beta:  # fresh, but stale to the app
+        return None
+    if now > entry.fresh_until + call.policy.grace or call.is_stale(entry.value):
+        return None
+    return entry
+
+
+def _may_revalidate(call: Call, entry: Entry) -> bool:
+    """Whether the old value is served while somebody computes the new one."""
+    return time.time() <= entry.fresh_until + call.policy.stale_while_revalidate
+
+
+def _serve_stale(state: AppState, call: Call, entry: Entry) -> Ran:
+    state.stale += 1
+    _inherit(zip(entry.stamps, entry.tokens, strict=True))
+    call.announce(True)
+    return Ran(call.reveal(entry.value))
+
+
+def _is_passed(state: AppState, key: str) -> bool:
+    return key in state.passed and monotonic() < state.passed.get(key, 0.0)
+
+
+def _compute_alone(state: AppState, call: Call, reading: Reading) -> Steps:
+    """Compute without anybody waiting for it."""
+    flight = state.flights.start(call.key, call.stamps)
+    return (yield from _compute(state, call, reading, flight, None))
+
+
+def _lead(
+    state: AppState, call: Call, reading: Reading, flight: Flight, deadline: float
+) -> Steps:
+    """Compute for all who join *flight*, unless somebody else did so since it was read."""
+    try:
+        if state.flights.landings != reading.landings:
+            reading = read(state, call)
+            if fresh(state, call, reading):
+                return _hand_on(state, call, reading, flight)
+        lease: Lease | None = None
+        if call.policy.lock == "distributed" and state.shared and state.backend.atomic_add:
+            lease = Lease(state.store, lock_key(call.key), call.policy.lease)
+            answer = yield from _contend(state, call, reading, lease, deadline)
+            if isinstance(answer, Ran):
+                state.flights.end(flight)
+                flight.crash()
+                return answer
+            lease, reading = answer
+            if fresh(state, call, reading):
+                if lease is not None:
+                    lease.release()
+                return _hand_on(state, call, reading, flight)
+        return (yield from _compute(state, call, reading, flight, lease))
+    except BaseException:
+        state.flights.end(flight)
+        flight.crash()
+        raise
+
+
+def _hand_on(state: AppState, call: Call, reading: Reading, flight: Flight) -> Ran:
+    """A hit after all, for the leader and for all who joined."""
+    assert reading.entry is not None
+    state.flights.end(flight)
+    flight.tags.update(_tags(reading.entry))
+    flight.land(reading.entry.value, share=True)
+    return Ran(hit(state, call, reading.entry))
+
+
+def _contend(
+    state: AppState, call: Call, reading: Reading, lease: Lease, deadline: float
+) -> Generator[Step, Any, Ran | tuple[Lease | None, Reading]]:
+    """Try to get the lock over all processes: the lease, if we got it, and what is stored now.
+
+    A process that waits longer than its time computes without the lock.
+    """
+    pause = 0.005
+    while True:
+        taken = lease.acquire()
+        if taken is MISSING:
+            return None, reading
+        if taken:
+            return lease, read(state, call)
+        stale = _stale_answer(state, call, reading)
+        if stale is not None and _may_revalidate(call, stale):
+            return _serve_stale(state, call, stale)
+        if monotonic() >= deadline:
+            return None, reading
+        yield Pause(min(pause, max(deadline - monotonic(), 0)))
+        pause = min(pause * 1.5, 0.05)
+        reading = read(state, call)
+        if fresh(state, call, reading):
+            return None, reading
+
+
+def _compute(
+    state: AppState, call: Call, reading: Reading, flight: Flight, lease: Lease | None
+) -> Steps:
+    """Run the call, store its value, hand it on."""
+    state.misses += 1
+    call.announce(False)
+    tokens, new = state.versions.before(call.stamps, reading.tokens)
+    began, clock = time.time(), monotonic()
+    outer = current.set(flight)
+    try:
+        ran: Ran = yield Run()
+    finally:
+        current.reset(outer)
+    outcome: Outcome | None = None
+    try:
+        if ran.error is None:
+            outcome = call.judge(ran.value)
+            writing = _Writing(call, reading, tokens, new, began, monotonic() - clock)
+            if outcome.later is not None and reading.answered:
+                _await(state, writing, outcome.later, flight)
+            elif outcome.store and reading.answered:
+                _write(state, writing, outcome, flight, lease)
+                lease = None
+    finally:
+        state.versions.settle(new)
+        state.flights.end(flight)
+        if lease is not None:
+            lease.release()
+        _land(state, call, flight, outcome, zip(call.stamps, tokens, strict=False))
+    if ran.error is not None or (outcome is not None and outcome.failed):
+        return _fall_back(state, call, reading, ran)
+    state.backoff.succeeded(call.key)
+    return ran
+
+
+def _land(
+    state: AppState, call: Call, flight: Flight, outcome: Outcome | None, stamps: Any
+) -> None:
+    """End the flight, and let the computation around it depend on what this one used."""
+    flight.tags.update(flight.used)
+    flight.tags.update((stamp, token) for stamp, token in stamps if stamp.startswith(TAG))
+    if flight.parent is not None:
+        flight.parent.use(flight.tags.items())
+        flight.parent.barred |= flight.barred
+    if outcome is None:
+        flight.crash()
+        return
+    if not outcome.store:
+        state.passed.put(call.key, monotonic() + _PASS_LIFE)
+    is_for_all = not outcome.vary or call.variant(outcome.vary) == call.key
+    flight.land(outcome.stored, share=outcome.store and is_for_all)
+
+
+def _fall_back(state: AppState, call: Call, reading: Reading, ran: Ran) -> Ran:
+    """An old value instead of an error, where that is allowed."""
+    entry = reading.entry
+    is_error = ran.error is None or isinstance(ran.error, Exception)
+    if entry is None or not is_error:
+        return ran
+    if time.time() > entry.fresh_until + call.policy.stale_if_error:
+        return ran
+    state.backoff.failed(call.key)
+    logger.warning("Serving an old value for %r: its computation failed.", call.key, exc_info=ran.error)
+    return _serve_stale(state, call, entry)
+
+
+class _Writing(NamedTuple):
+    """What `_write` needs to know of a computation."""
+
+    call: Call
+    reading: Reading
+    tokens: tuple[str, ...]
+    new: dict[str, str]
+    began: float
+    cost: float
+
+
+def _write(
+    state: AppState, writing: _Writing, outcome: Outcome, flight: Flight, lease: Lease | None
+) -> bool:
+    """Store what was computed, in one batch with the stamps that are new; whether it was."""
+    call, reading = writing.call, writing.reading
+    if state.shared and writing.cost > BARRIER_LIFE:
+        return False
+    timeout = call.timeout if outcome.timeout is None else outcome.timeout
+    seconds = _jittered(to_seconds(timeout, state.backend.default_timeout), call.policy.jitter)
+    life = seconds + call.policy.grace if seconds else 0.0
+    inherited = {s: t for s, t in flight.used.items() if s not in call.stamps}
+    entry = Entry(
+        outcome.stored,
+        writing.began,
+        expiry(time.time(), seconds),
+        writing.cost,
+        call.stamps + tuple(inherited),
+        writing.tokens + tuple(inherited.values()),
+        reading.barrier,
+        call.maker,
+    )
+    items = _by_variant(state, call, entry, outcome.vary)
+    if inherited:
+        state.inherited.put(next(iter(items)), tuple(inherited))
+    stamp_life = max(STAMP_LIFE, life) if life else 0.0
+    unlock = None if lease is None else (lease.key, lease.token)
+    if lease is not None:
+        lease.let_go()
+    stored = state.flights.unless_barred(
+        flight,
+        lambda: state.store.store(items, life, writing.new, stamp_life, unlock),
+        alone=not state.shared,
+    )
+    if stored:
+        state.stores += 1
+    elif lease is not None:
+        lease.release()
+    return stored
+
+
+def _await(state: AppState, writing: _Writing, later: Later, flight: Flight) -> None:
+    """Store a value once it has arrived, unless it was invalidated by then."""
+    waiting = state.flights.start(flight.key, flight.stamps)
+    waiting.use(flight.used.items())
+
+    later.arrives(
+        keep=partial(_write, state, writing, flight=waiting, lease=None),
+        end=partial(state.flights.end, waiting),
+    )
+
+
+def _by_variant(
+    state: AppState, call: Call, entry: Entry, names: tuple[str, ...]
+) -> dict[str, Entry]:
+    """The entry under its variant's key, and under the page's own what its variants are."""
+    if not names or call.variant(names) == call.base:
+        return {call.key: entry}
+    state.varying.put(call.base, names)
+    return {call.variant(names): entry, call.base: entry._replace(value=Variants(names))}
+
+
+def _jittered(seconds: float, jitter: float) -> float:
+    """*seconds* less a random part: *jitter* is a fraction below 1, seconds from 1 on."""
+    if not jitter or not seconds or seconds == inf:
+        return seconds
+    spread = seconds * jitter if jitter < 1 else min(jitter, seconds / 2)
+    return seconds - spread * random.random()
+
+
+def _tags(entry: Entry) -> list[tuple[str, str]]:
+    pairs = zip(entry.stamps, entry.tokens, strict=True)
+    return [(stamp, token) for stamp, token in pairs if stamp.startswith(TAG)]

@@ -1,0 +1,129 @@
+"""``{% cache timeout, key, vary…, tags=[…] %} … {% endcache %}``: rendered pieces of templates.
+
+Turns a fragment into a key and a call; what is a hit is `lookup`'s to say.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from jinja2 import Environment, nodes
+from jinja2.ext import Extension
+from jinja2.parser import Parser
+
+from .errors import NotInitializedError
+from .keys import fragment_key
+from .lookup import Call, Policy, fetch
+from .options import stamps
+from .typing import Timeout
+
+if TYPE_CHECKING:
+    from .extension import Cache
+    from .state import AppState
+
+__all__ = ["CacheExtension", "make_template_fragment_key", "use_for_fragments"]
+
+_ATTRIBUTE = "_template_fragment_cache"
+
+
+def make_template_fragment_key(fragment_name: str, vary_on: Iterable[object] | None = None) -> str:
+    """The key of the fragment ``{% cache …, fragment_name, *vary_on %}``, for ``cache.delete``."""
+    return fragment_key(str(fragment_name), (str(value) for value in vary_on or ()))
+
+
+def use_for_fragments(environment: Environment, cache: Cache) -> None:
+    """Let the templates of *environment* use *cache*."""
+    setattr(environment, _ATTRIBUTE, cache)
+    environment.add_extension(CacheExtension)
+
+
+class CacheExtension(Extension):
+    """The tag. Without a key, a fragment's is the path of its template and its line."""
+
+    tags: ClassVar[set[str]] = {"cache"}
+
+    def parse(self, parser: Parser) -> nodes.Node:
+        """Turn the tag into a call of `_cache` around its body."""
+        line = next(parser.stream).lineno
+        arguments: list[nodes.Expr] = []
+        tags: nodes.Expr = nodes.List([])
+        while parser.stream.current.type != "block_end":
+            if arguments:
+                parser.stream.expect("comma")
+            if _is_tags(parser):
+                parser.stream.skip(2)
+                tags = parser.parse_expression()
+            else:
+                arguments.append(parser.parse_expression())
+        body = parser.parse_statements(("name:endcache",), drop_needle=True)
+        timeout: nodes.Expr = arguments[0] if arguments else nodes.Const(None)
+        name: nodes.Expr
+        if len(arguments) > 1:
+            name, maker = arguments[1], ""
+        else:
+            name = nodes.Const(f"{parser.filename}{line}")
+            maker = hashlib.sha256(repr(body).encode()).hexdigest()[:16]
+        vary_on = nodes.List(arguments[2:])
+        call = self.call_method("_cache", [timeout, name, vary_on, tags, nodes.Const(maker)])
+        return nodes.CallBlock(call, [], [], body).set_lineno(line)
+
+    def _cache(
+        self,
+        timeout: Timeout | str | None,
+        name: str,
+        vary_on: list[object],
+        tags: Iterable[str],
+        maker: str,
+        caller: Callable[[], Any],
+    ) -> Any:
+        """The fragment: a string, or an awaitable one in an asynchronous environment."""
+        cache: Cache | None = getattr(self.environment, _ATTRIBUTE, None)
+        if cache is None:
+            raise NotInitializedError("{% cache %} needs Cache.init_app() on this app.")
+        state = cache.state()
+        key = make_template_fragment_key(name, vary_on)
+        if timeout == "del":
+            state.versions.forget((key,))
+            return caller()
+        if isinstance(timeout, str):
+            timeout = float(timeout)
+        if not state.enabled:
+            return caller()
+        policy = Policy.of({}, state.settings)
+        call = FragmentCall(key, stamps(tags), policy, timeout, maker, caller)
+        if self.environment.is_async:
+            return _awaited(state, call)
+        return fetch(state, call)
+
+
+def _is_tags(parser: Parser) -> bool:
+    return parser.stream.current.test("name:tags") and parser.stream.look().type == "assign"
+
+
+async def _awaited(state: AppState, call: Call) -> Any:
+    from . import aio
+
+    return await aio.fetch(state, call)
+
+
+class FragmentCall(Call):
+    """One rendering of a fragment."""
+
+    __slots__ = ("_caller",)
+
+    def __init__(
+        self,
+        key: str,
+        stamps: tuple[str, ...],
+        policy: Policy,
+        timeout: Timeout | None,
+        maker: str,
+        caller: Callable[[], str | Awaitable[str]],
+    ) -> None:
+        super().__init__(key, stamps, policy, timeout, maker=maker)
+        self._caller = caller
+
+    def run(self) -> Any:
+        return self._caller()

@@ -1,0 +1,540 @@
+"""``@cached``: a view's answers by the request, or a function's value under a key of the app's own.
+
+Builds the key and asks `http` what may be stored; what is a hit is `lookup`'s to say.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, TypeVar, overload
+from urllib.parse import parse_qsl, unquote
+
+from flask import Flask, Request, after_this_request, has_request_context, request
+from flask.views import View
+from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import BuildError
+from werkzeug.wrappers import Response
+
+from . import http, signals
+from .arguments import CallShape
+from .decorated import Awaited, Bound, Decorated
+from .entry import to_seconds
+from .errors import ConfigError
+from .keys import HashMethod, check_key, digest, variant_key, view_key, view_stamp
+from .lookup import Call, FlightOptions, Outcome, Policy, Raised
+from .memoize import joined
+from .naming import source_digest
+from .options import Condition, Tags, TagsOption
+from .typing import QueryArgs, Timeout
+
+if TYPE_CHECKING:
+    from .extension import Cache
+    from .state import AppState
+
+__all__ = ["CachedFunction"]
+
+logger = logging.getLogger("flask_cache_core")
+
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+R = TypeVar("R")
+S = TypeVar("S")
+
+
+class CachedOptions(NamedTuple):
+    """The parameters of `Cache.cached`."""
+
+    timeout: Timeout | None
+    key_prefix: str | Callable[[], str]
+    unless: Callable[..., object] | None
+    forced_update: Callable[..., object] | None
+    is_stale: Callable[..., object] | None
+    response_filter: Callable[[Any], object] | None
+    query_string: bool
+    hash_method: HashMethod | None
+    cache_none: bool
+    make_cache_key: Callable[..., str] | None
+    source_check: bool | None
+    response_hit_indication: bool
+    methods: Iterable[str]
+    vary_on: http.VaryOn
+    query: Iterable[str] | None
+    tags: TagsOption
+    policy: object
+    flight: FlightOptions
+
+
+class _Resolved(NamedTuple):
+    """What the settings of one app make of the options."""
+
+    state: AppState
+    app: Flask
+    policy: Policy
+    responses: http.Policy
+    source: str
+    hash_method: HashMethod
+
+
+class CachedFunction(Decorated[P, R]):
+    """What `Cache.cached` makes of a view or a function."""
+
+    def __init__(self, cache: Cache, function: Callable[P, R], options: CachedOptions) -> None:
+        super().__init__(cache, function, options.timeout)
+        self.name = cache.names.name(function)
+        self._options = options
+        self._shape = CallShape(function)
+        self._tags = Tags(options.tags, self._shape)
+        self._unless = Condition.maybe(options.unless)
+        self._forced = Condition.maybe(options.forced_update)
+        self._is_stale = Condition.maybe(options.is_stale, first=1)
+        self._query = frozenset(options.query) if options.query is not None else None
+        self._by_query = options.query_string or self._query is not None
+        self._vary_on = tuple(options.vary_on)
+        self._make_key: Callable[..., str] | None = None
+        #: The key is the app's own business, and so is whom the value under it is for.
+        self._own_key = callable(options.make_cache_key) or callable(options.key_prefix)
+        self._by_path = not self._own_key and "%s" in str(options.key_prefix)
+        self._resolved: _Resolved | None = None
+
+    @overload
+    def __get__(self, instance: None, owner: type | None = None, /) -> CachedFunction[P, R]: ...
+
+    @overload
+    def __get__(
+        self: CachedFunction[Concatenate[S, Q], R], instance: S, owner: type | None = None, /
+    ) -> Bound[Q, R]: ...
+
+    def __get__(self, instance: Any, owner: type | None = None, /) -> Any:
+        return self if instance is None else self.binds(self, instance)
+
+    def call_for(
+        self, state: AppState, args: tuple[Any, ...], kwargs: dict[str, Any], *, forced: bool
+    ) -> CachedCall | None:
+        if self._unless is not None and self._unless(self.uncached, *args, **kwargs):
+            return None
+        resolved = self._resolved
+        if resolved is None or resolved.state is not state:
+            resolved = self._resolve(state)
+        req: Request | None = request._get_current_object() if has_request_context() else None  # type: ignore[attr-defined]
+        is_view = req is not None and self._is_view(resolved.app, req, args)
+        if is_view and not self._admits(resolved, req):
+            return None
+        try:
+            key, stamps = self._identify(resolved, req, args, kwargs)
+        except Exception:
+            if state.debug:
+                raise
+            logger.warning("%r is not answered from the cache: no key.", self, exc_info=True)
+            return None
+        if self._forced is not None:
+            forced = forced or self._forced(*args, **kwargs)
+        return self._make_call(
+            key, stamps, resolved, self.cache_timeout, forced, self, req if is_view else None,
+            args, kwargs,
+        )  # fmt: skip
+
+    def _make_call(self, *parts: Any) -> CachedCall:
+        return CachedCall(*parts)
+
+    def _admits(self, resolved: _Resolved, req: Request | None) -> bool:
+        assert req is not None
+        names = [name.lower() for name in self._vary_on if isinstance(name, str)]
+        own_key = self._own_key or "authorization" in names
+        return resolved.responses.admits(req, self._options.methods, own_key)
+
+    def _is_view(self, app: Flask, req: Request, args: tuple[Any, ...]) -> bool:
+        """Whether this call answers the request, rather than being made on the way to it."""
+        view = app.view_functions.get(req.endpoint or "")
+        if view is self:
+            return True
+        if args and isinstance(args[0], View):
+            return True
+        return view is not None and inspect.unwrap(view) is inspect.unwrap(self.uncached)
+
+    def _resolve(self, state: AppState) -> _Resolved:
+        settings, options = state.settings, self._options
+        by_source = settings.source_check if options.source_check is None else options.source_check
+        wanted = options.policy if options.policy is not None else settings.response_policy
+        self._resolved = _Resolved(
+            state,
+            state.app,
+            Policy.of(options.flight, settings),
+            http.policy_of(wanted, "policy" if options.policy is not None else "CACHE_RESPONSE_POLICY"),
+            source_digest(self.uncached) if by_source else "",
+            options.hash_method or settings.hash_method,
+        )
+        return self._resolved
+
+    def _identify(
+        self,
+        resolved: _Resolved,
+        req: Request | None,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> tuple[str, tuple[str, ...]]:
+        """The key of one call, and the stamps that it stands under."""
+        stamps = self._tags.constant or self._tags.stamps(args, kwargs)
+        if callable(self._options.make_cache_key):
+            return check_key(self._options.make_cache_key(*args, **kwargs)), stamps
+        if self._make_key is not None:
+            return check_key(self._make_key(*args, **kwargs)), stamps
+        if not self._by_path and not self._by_query:
+            return self._given(resolved) + self._variant(req), stamps
+        if req is None:
+            raise RuntimeError("its key depends on a request, and there is none")
+        query = self._query_digest(resolved, req.args) if self._by_query else ""
+        if not self._by_path:
+            return self._given(resolved) + query + self._variant(req), stamps
+        if not resolved.responses.careful:
+            return self._plain_key(resolved, req.path, query), stamps
+        path, environ = req.path, req.environ
+        origin = _origin(
+            environ["wsgi.url_scheme"],
+            environ.get("HTTP_HOST") or environ.get("SERVER_NAME", ""),
+            environ.get("SCRIPT_NAME", ""),
+        )
+        key = view_key(str(self._options.key_prefix), self.name + resolved.source, origin, query, path)
+        stamps = (*self._stamps(path, query), *stamps)
+        return key + self._variant(req), stamps
+
+    def _given(self, resolved: _Resolved) -> str:
+        prefix = self._options.key_prefix
+        return check_key(prefix() if callable(prefix) else prefix) + resolved.source
+
+    def _plain_key(self, resolved: _Resolved, path: str, query: str) -> str:
+        return str(self._options.key_prefix).replace("%s", path) + query + resolved.source
+
+    def _stamps(self, path: str, query: str) -> tuple[str, ...]:
+        """One for the path, and one for the query where it counts: what `delete_cached` names."""
+        if not self._by_query:
+            return (view_stamp(self.name, path),)
+        return view_stamp(self.name, path), view_stamp(self.name, path, query)
+
+    def _variant(self, req: Request | None) -> str:
+        if not self._vary_on or req is None:
+            return ""
+        return "|" + digest(http.variant_text(req, self._vary_on))
+
+    def _query_digest(self, resolved: _Resolved, args: MultiDict[str, str]) -> str:
+        """The parameters that count, whatever their order; values of one name keep theirs."""
+        pairs = [
+            (name, args.getlist(name))
+            for name in sorted(args.keys())
+            if self._query is None or name in self._query
+        ]
+        return digest(repr(pairs), resolved.hash_method)
+
+    # -- keys from outside of the view ----------------------------------------------------
+
+    @property
+    def make_cache_key(self) -> Callable[..., str]:
+        """``make_cache_key(path=None, query_args=None, **view_args)``: readable and writable."""
+        return self._make_key or self._default_key
+
+    @make_cache_key.setter
+    def make_cache_key(self, function: Callable[..., str]) -> None:
+        self._make_key = function
+
+    def _default_key(
+        self,
+        *args: Any,
+        path: str | None = None,
+        query_args: QueryArgs | None = None,
+        **view_args: Any,
+    ) -> str:
+        """The key of a page, for ``cache.get`` and the like: of this request's host, or the app's."""
+        state = self._cache.state()
+        resolved = self._resolve(state)
+        if callable(self._options.make_cache_key):
+            return check_key(self._options.make_cache_key(*args, **view_args))
+        query = self._wanted_query(resolved, query_args) if self._by_query else ""
+        req: Request | None = request._get_current_object() if has_request_context() else None  # type: ignore[attr-defined]
+        if not self._by_path:
+            return self._given(resolved) + query + self._variant(req)
+        path = path if path is not None else self._path_for(resolved.app, args, view_args)
+        if not resolved.responses.careful:
+            return self._plain_key(resolved, path, query)
+        name = self.name + resolved.source
+        origin = _app_origin(resolved.app, req)
+        key = view_key(str(self._options.key_prefix), name, origin, query, path)
+        return key + self._variant(req)
+
+    def _wanted_query(self, resolved: _Resolved, query_args: QueryArgs | None) -> str:
+        if query_args is not None:
+            return self._query_digest(resolved, _as_multi_dict(query_args))
+        if has_request_context():
+            return self._query_digest(resolved, request.args)
+        return self._query_digest(resolved, MultiDict())
+
+    def _path_for(self, app: Flask, args: tuple[Any, ...], view_args: dict[str, Any]) -> str:
+        """The path that leads to this view with these arguments."""
+        named = {**dict(zip(self._shape.positional, args, strict=False)), **view_args}
+        rules = app.url_map.bind("localhost")
+        endpoints = [n for n, view in app.view_functions.items() if self._is_behind(view)]
+        for endpoint in (*endpoints, self.uncached.__name__):
+            try:
+                return unquote(rules.build(endpoint, named).partition("?")[0])
+            except BuildError:
+                continue
+        if has_request_context():
+            return request.path
+        raise ConfigError(
+            f"{self!r} is no view of {app.name!r} that takes {sorted(named)}: give path=..."
+        )
+
+    def _is_behind(self, view: Any) -> bool:
+        return view is self or inspect.unwrap(view) is inspect.unwrap(self.uncached)
+
+    def delete(
+        self,
+        path: str | None,
+        query_args: QueryArgs | None,
+        view_args: dict[str, Any],
+    ) -> bool:
+        """`Cache.delete_cached`."""
+        state = self._cache.state()
+        resolved = self._resolve(state)
+        if self._make_key is not None or not (self._by_path and resolved.responses.careful):
+            own = {"path": path, "query_args": query_args} if self._make_key is None else {}
+            key = self.make_cache_key(**own, **view_args)
+            return bool(state.versions.forget((key,)))
+        there = state.get_many(self._default_key(path=path, query_args=query_args, **view_args))
+        path = path if path is not None else self._path_for(resolved.app, (), view_args)
+        exactly = self._by_query and (query_args is not None or has_request_context())
+        query = self._wanted_query(resolved, query_args) if exactly else None
+        state.versions.replace((view_stamp(self.name, path, query),))
+        return bool(there and there[0] is not None)
+
+
+class CachedCoroutine(Awaited[P, R], CachedFunction[P, R]):
+    """What `Cache.cached` makes of a coroutine function."""
+
+    def _make_call(self, *parts: Any) -> CachedCall:
+        return CachedCoroutineCall(*parts)
+
+
+class CachedCall(Call):
+    """One call of a cached view or function."""
+
+    __slots__ = ("_args", "_cached", "_kwargs", "_request", "_resolved", "_session_was_read")
+
+    def __init__(
+        self,
+        key: str,
+        stamps: tuple[str, ...],
+        resolved: _Resolved,
+        timeout: Timeout | None,
+        forced: bool,
+        cached: CachedFunction[..., Any],
+        req: Request | None,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> None:
+        super().__init__(key, stamps, resolved.policy, timeout, forced=forced)
+        self._resolved = resolved
+        self._cached = cached
+        #: The request that this call answers; ``None`` for a function that is no view.
+        self._request = req
+        self._args = args
+        self._kwargs = kwargs
+        self._session_was_read = False
+
+    def run(self) -> Any:
+        self._watch_session()
+        try:
+            return self._received(self._cached.uncached(*self._args, **self._kwargs))
+        except HTTPException as error:
+            return Raised(error)
+        finally:
+            self._unwatch_session()
+
+    def _watch_session(self) -> None:
+        """Of a function that is no view, only what it reads itself counts."""
+        session = http.current_session() if self._request is None and has_request_context() else None
+        if session is not None:
+            self._session_was_read = session.accessed
+            session.accessed = False
+
+    def _unwatch_session(self) -> None:
+        if self._request is not None or not has_request_context():
+            return
+        session = http.current_session()
+        if session is not None:
+            read = session.accessed
+            session.accessed = read or self._session_was_read
+            self._session_was_read = read
+
+    def _received(self, value: Any) -> Any:
+        """Streams of a view pass through; other generators can be read only once."""
+        if self._request is None:
+            return joined(value)
+        if inspect.isgenerator(value):
+            return http.Recording(value, lambda chunks: self._judge_value(_in_one(chunks)))
+        if isinstance(value, Response) and value.is_streamed and not value.direct_passthrough:
+            stored = value
+            value.response = http.Recording(
+                iter(value.response), lambda chunks: self._judge_stream(stored, chunks)
+            )
+        return value
+
+    def judge(self, value: Any) -> Outcome:
+        if isinstance(value, http.Recording):
+            return Outcome(None, store=False, later=value)
+        if isinstance(value, Response) and isinstance(value.response, http.Recording):
+            return Outcome(None, store=False, later=value.response)
+        return self._judge_value(value)
+
+    def _judge_stream(self, response: Response, chunks: list[Any]) -> Outcome:
+        body = b"".join(c.encode() if isinstance(c, str) else c for c in chunks)
+        whole = Response(body, status=response.status, headers=response.headers)
+        return self._judge_value(whole)
+
+    def _judge_value(self, value: Any) -> Outcome:
+        options = self._cached._options
+        if value is None and not options.cache_none:
+            return Outcome(value, store=False)
+        answer = value.error.get_response() if type(value) is Raised else value
+        keep = options.response_filter is None or bool(options.response_filter(answer))
+        if self._request is None:
+            return Outcome(self._kept(value), store=keep and self._is_for_all(value))
+        return self._judge_answer(value, self._as_response(answer), keep)
+
+    def _judge_answer(self, value: Any, response: Response | None, keep: bool) -> Outcome:
+        """Whether the answer to a request may be stored."""
+        assert self._request is not None
+        if response is None or response.is_streamed or response.direct_passthrough:
+            return Outcome(None, store=False)
+        own_key = self._cached._own_key
+        responses = self._resolved.responses
+        keep = keep and responses.keeps(response, own_key)
+        if responses.careful and self._request.method == "HEAD" and not own_key:
+            keep = False
+        vary: tuple[str, ...] = ()
+        if responses.careful and not own_key:
+            declared = {name.lower() for name in response.vary}
+            vary = tuple(sorted(declared - {n.lower() for n in self._headers_in_key()}))
+        stored = self._kept(value)
+        keep = keep and not (type(stored) is Raised)
+        timeout = value.timeout if isinstance(value, http.CachedResponse) else None
+        return Outcome(stored, keep, timeout or None, vary, failed=response.status_code >= 500)
+
+    def _headers_in_key(self) -> list[str]:
+        return [name for name in self._cached._vary_on if isinstance(name, str)]
+
+    def _is_for_all(self, value: Any) -> bool:
+        """Of a function that is no view: whether another user would get the same."""
+        if self._cached._own_key or not has_request_context():
+            return type(value) is not Raised
+        return not self._session_was_read and type(value) is not Raised
+
+    def _as_response(self, answer: Any) -> Response | None:
+        """The answer as Flask will see it; ``None`` for what is no answer."""
+        if isinstance(answer, Response):
+            return answer
+        try:
+            return self._resolved.app.make_response(answer)
+        except TypeError:
+            return None
+
+    def _kept(self, value: Any) -> Any:
+        """The form in which a value is kept; a `Raised` where there is none."""
+        if type(value) is Raised:
+            assert isinstance(value.error, HTTPException)
+            return http.StoredAbort.of(value.error) or value
+        if isinstance(value, Response) and not value.is_streamed:
+            return http.StoredResponse.of(value)
+        if isinstance(value, tuple) and self._request is not None:
+            return http.StoredResponse.of(self._resolved.app.make_response(value))
+        return value
+
+    def reveal(self, stored: Any) -> Any:
+        value = http.revealed(stored, self._resolved.app)
+        return Raised(value) if type(stored) is http.StoredAbort else value  # type: ignore[arg-type]
+
+    def is_stale(self, stored: Any) -> bool:
+        condition = self._cached._is_stale
+        if condition is None:
+            return False
+        return condition(http.revealed(stored, self._resolved.app), *self._args, **self._kwargs)
+
+    def variant(self, names: tuple[str, ...]) -> str:
+        if self._request is None:
+            return self.base
+        return variant_key(self.base, http.variant_text(self._request, names))
+
+    def announce(self, hit: bool) -> None:
+        if hit and self._cached._options.response_hit_indication and has_request_context():
+            after_this_request(_indicate)
+        if not self._resolved.state.settings.enable_signals:
+            return
+        signal = signals.cache_view_hit if hit else signals.cache_view_miss
+        signal.send(
+            cache=self._cached._cache, cache_key=self.key, args=self._args, kwargs=self._kwargs
+        )
+
+
+class CachedCoroutineCall(CachedCall):
+    """One call of a cached coroutine function."""
+
+    __slots__ = ()
+
+    async def run(self) -> Any:
+        self._watch_session()
+        try:
+            return self._received(await self._cached.uncached(*self._args, **self._kwargs))
+        except HTTPException as error:
+            return Raised(error)
+        finally:
+            self._unwatch_session()
+
+
+def _indicate(response: Any) -> Any:
+    response.headers["hit_cache"] = True
+    return response
+
+
+def _in_one(chunks: list[Any]) -> Any:
+    return joined(chunk for chunk in chunks)
+
+
+def _origin(scheme: str, host: str, root: str) -> str:
+    return f"{scheme}://{host.lower()}{root}"
+
+
+def _app_origin(app: Flask, req: Request | None) -> str:
+    if req is not None:
+        environ = req.environ
+        host = environ.get("HTTP_HOST") or environ.get("SERVER_NAME", "")
+        return _origin(environ["wsgi.url_scheme"], host, environ.get("SCRIPT_NAME", ""))
+    root = app.config["APPLICATION_ROOT"].rstrip("/")
+    host = app.config["SERVER_NAME"] or "localhost"
+    return _origin(app.config["PREFERRED_URL_SCHEME"], host, root)
+
+
+def _as_multi_dict(query_args: QueryArgs) -> MultiDict[str, str]:
+    if isinstance(query_args, MultiDict):
+        return query_args
+    if isinstance(query_args, str):
+        return MultiDict(parse_qsl(query_args.lstrip("?"), keep_blank_values=True))
+    pairs = query_args.items() if hasattr(query_args, "items") else query_args
+    return MultiDict([(str(name), str(value)) for name, value in pairs])
+
+
+def cached(cache: Cache, options: CachedOptions, function: Callable[P, R]) -> CachedFunction[P, R]:
+    kind = CachedCoroutine if inspect.iscoroutinefunction(function) else CachedFunction
+    return kind(cache, function, options)
+
+
+def check(options: CachedOptions) -> None:
+    """Raise for options that can be known to be wrong before there is a function."""
+    if callable(options.timeout):
+        raise TypeError("cached needs parentheses: write @cache.cached().")
+    to_seconds(options.timeout, 0)
+    Policy.check(options.flight)
+    if options.policy is not None:
+        http.policy_of(options.policy, "policy")
+
+
