@@ -1,0 +1,273 @@
+"""The backends: what `ByteStore` asks for, as commands, one round trip for each operation.
+
+Must not know settings beyond their names, nor whether a server is one or many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
+
+from redis.exceptions import RedisError
+
+from flask_cache_core.backend import ByteStore
+from flask_cache_core.errors import BackendError
+
+from . import connect, scripts
+from .wire import Command, exchange, receive, send
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from flask_cache_core.typing import Timeout
+
+    from .connect import Connected
+    from .connections import Connections
+
+_BYTE_STORE: Final = frozenset(
+    {"CACHE_KEY_PREFIX", "CACHE_SERIALIZER", "CACHE_COMPRESSION", "CACHE_CLEAR_ALL"}
+)
+#: Keys that one command names, and that one SCAN looks at: a server does nothing else meanwhile.
+_CHUNK: Final = 500
+_LONGEST: Final = 1e12
+_PASSES: Final = 3
+
+
+class RedisBackend(ByteStore):
+    """One Redis or Valkey server.
+
+    :param connected: where commands go, and how to speak of it; made by `connect`.
+    """
+
+    shared = True
+    atomic_add = True
+    max_value_bytes = 512 * 1024 * 1024
+    settings: ClassVar[frozenset[str] | None] = _BYTE_STORE | connect.SINGLE_SETTINGS
+
+    def __init__(
+        self,
+        connected: Connected,
+        *,
+        key_prefix: str | None = None,
+        default_timeout: Timeout | None = None,
+    ) -> None:
+        super().__init__(key_prefix=key_prefix, default_timeout=default_timeout)
+        self._nodes = connected.nodes
+        self._place = connected.place
+
+    @classmethod
+    def factory(
+        cls, app: Flask, config: Mapping[str, Any], args: list[Any], kwargs: dict[str, Any]
+    ) -> Self:
+        """Build it from the settings. Raises `ConfigError`; connects to nothing."""
+        options = connect.Options.of(config, args, kwargs)
+        return cls(cls._connected(options), **options.of_store)
+
+    @classmethod
+    def around(cls, client: Any, config: Mapping[str, Any]) -> Self:
+        """Build it around a client, whose address, credentials and TLS it takes over."""
+        return cls(
+            cls._connected_as(client, config), default_timeout=config["CACHE_DEFAULT_TIMEOUT"]
+        )
+
+    @classmethod
+    def _connected(cls, options: connect.Options) -> Connected:
+        return connect.single(options)
+
+    @classmethod
+    def _connected_as(cls, client: Any, config: Mapping[str, Any]) -> Connected:
+        return connect.single_as(client, config, "the redis.Redis that CACHE_TYPE gave")
+
+    def where(self) -> str:
+        return self._place.name
+
+    # -- primitives -----------------------------------------------------------------------
+
+    def _read(self, addresses: Sequence[str]) -> Sequence[bytes | None]:
+        found: list[bytes | None] = []
+        for values in self._run(self._naming("MGET", _encoded(addresses))):
+            found += values
+        return found
+
+    def _write(self, items: Mapping[str, bytes], timeout: float) -> Sequence[str]:
+        self._run(_sets(items, timeout))
+        return ()
+
+    def _add(self, address: str, data: bytes, timeout: float) -> bool:
+        return self._run(_adds({address: data}, timeout))[0] is not None
+
+    def _remove(self, addresses: Sequence[str]) -> Sequence[str]:
+        removed = self._run([("UNLINK", key) for key in _encoded(addresses)])
+        return [address for address, count in zip(addresses, removed, strict=True) if count]
+
+    def _increment(self, address: str, delta: int, timeout: float) -> int | None:
+        arguments = (delta, _milliseconds(timeout))
+        counted = self._run([("EVAL", scripts.INCREMENT, 1, _key(address), *arguments)])[0]
+        return None if counted is None else int(counted)
+
+    def _replace_if(self, address: str, held: bytes, data: bytes, timeout: float) -> bool:
+        arguments = (held, data, _milliseconds(timeout))
+        return bool(self._run([("EVAL", scripts.REPLACE, 1, _key(address), *arguments)])[0])
+
+    def _remove_if(self, address: str, held: bytes) -> bool:
+        return bool(self._run([_unlock(address, held)])[0])
+
+    def _write_batch(
+        self,
+        items: Mapping[str, bytes],
+        timeout: float,
+        added: Mapping[str, bytes],
+        added_timeout: float,
+        unlock: tuple[str, bytes] | None,
+    ) -> Sequence[str]:
+        self._run(
+            [
+                *_adds(added, added_timeout),
+                *_sets(items, timeout),
+                *([_unlock(*unlock)] if unlock else ()),
+            ]
+        )
+        return ()
+
+    def has(self, key: str) -> bool:
+        return bool(self._run([("EXISTS", _key(self.address(key)))])[0])
+
+    # -- clear ----------------------------------------------------------------------------
+
+    def _clear(self) -> bool:
+        try:
+            return self._clear_all() if not self.delimited_prefix else self._clear_prefix()
+        except (RedisError, OSError) as error:
+            raise self._failure(error) from error
+
+    def _clear_all(self) -> bool:
+        for node in self._nodes.primaries():
+            _raise_first(exchange(node, [("FLUSHDB", "ASYNC")]))
+        return True
+
+    def _clear_prefix(self) -> bool:
+        """Whether it is sure to have seen every key: they may move between nodes meanwhile."""
+        for _ in range(_PASSES):
+            before = self._nodes.layout()
+            for node in self._nodes.primaries():
+                for keys in _matching(node, _pattern(self.delimited_prefix)):
+                    _raise_first(self._nodes.run(self._naming("UNLINK", keys)))
+            if before is not None and before == self._nodes.layout():
+                return True
+        return False
+
+    # -- commands -------------------------------------------------------------------------
+
+    def _naming(self, command: str, keys: Sequence[bytes]) -> list[Command]:
+        """*command* for all *keys*, with as many in each as the server may be given."""
+        step = _CHUNK if self._nodes.multi_key else 1
+        return [(command, *keys[at : at + step]) for at in range(0, len(keys), step)]
+
+    def _run(self, commands: Sequence[Command]) -> list[Any]:
+        if not commands:
+            return []
+        try:
+            return _raise_first(self._nodes.run(commands))
+        except (RedisError, OSError) as error:
+            raise self._failure(error) from error
+
+    def _failure(self, error: Exception) -> BackendError:
+        return BackendError(f"{self.where()}: {error}{self._place.advice(error)}")
+
+
+class RedisSentinelBackend(RedisBackend):
+    """The master that Redis Sentinel names."""
+
+    settings = _BYTE_STORE | connect.SENTINEL_SETTINGS
+
+    @classmethod
+    def _connected(cls, options: connect.Options) -> Connected:
+        return connect.sentinel(options)
+
+
+class RedisClusterBackend(RedisBackend):
+    """The primaries of a Redis Cluster."""
+
+    settings = _BYTE_STORE | connect.CLUSTER_SETTINGS
+
+    @classmethod
+    def _connected(cls, options: connect.Options) -> Connected:
+        return connect.cluster(options)
+
+    @classmethod
+    def _connected_as(cls, client: Any, config: Mapping[str, Any]) -> Connected:
+        return connect.cluster_as(client, config)
+
+    def _write_batch(
+        self,
+        items: Mapping[str, bytes],
+        timeout: float,
+        added: Mapping[str, bytes],
+        added_timeout: float,
+        unlock: tuple[str, bytes] | None,
+    ) -> Sequence[str]:
+        """The lock may live on another node than what it guards, so it is released after it."""
+        super()._write_batch(items, timeout, added, added_timeout, None)
+        if unlock is not None:
+            self._remove_if(*unlock)
+        return ()
+
+
+def _key(address: str) -> bytes:
+    return address.encode("utf-8", "surrogatepass")
+
+
+def _encoded(addresses: Sequence[str]) -> list[bytes]:
+    return [_key(address) for address in addresses]
+
+
+def _milliseconds(timeout: float) -> int:
+    """0 for never; an expiry that is too short for a millisecond gets one."""
+    return max(1, round(min(timeout, _LONGEST) * 1000)) if timeout else 0
+
+
+def _expiry(timeout: float) -> tuple[str | int, ...]:
+    return ("PX", _milliseconds(timeout)) if timeout else ()
+
+
+def _sets(items: Mapping[str, bytes], timeout: float) -> list[Command]:
+    expiry = _expiry(timeout)
+    return [("SET", _key(address), data, *expiry) for address, data in items.items()]
+
+
+def _adds(items: Mapping[str, bytes], timeout: float) -> list[Command]:
+    return [(*command, "NX") for command in _sets(items, timeout)]
+
+
+def _unlock(address: str, held: bytes) -> Command:
+    return ("EVAL", scripts.REMOVE, 1, _key(address), held)
+
+
+def _raise_first(replies: list[Any]) -> list[Any]:
+    for reply in replies:
+        if isinstance(reply, RedisError):
+            raise reply
+    return replies
+
+
+def _pattern(prefix: str) -> bytes:
+    """Matches what starts with *prefix*, whatever characters it has."""
+    special = str.maketrans({char: "\\" + char for char in "\\*?[]"})
+    return _key(prefix.translate(special)) + b"*"
+
+
+def _matching(node: Connections, pattern: bytes) -> Iterator[list[bytes]]:
+    """The keys of one server, in batches.
+
+    A cursor means nothing to another server, or to this one after a restart, so that all of the
+    scan takes one connection, or fails.
+    """
+    with node.lease() as connection:
+        cursor = b"0"
+        while True:
+            send(connection, [("SCAN", cursor, "MATCH", pattern, "COUNT", _CHUNK)])
+            cursor, keys = _raise_first(receive(connection, 1))[0]
+            if keys:
+                yield keys
+            if cursor == b"0":
+                return

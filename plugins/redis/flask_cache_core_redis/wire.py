@@ -1,0 +1,36 @@
+"""Commands to a connection, written in one go, and their replies back. Knows nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+from redis.exceptions import ResponseError
+
+from .connections import Connections
+
+#: The name of a command and its arguments.
+Command: TypeAlias = tuple[Any, ...]
+
+
+def send(connection: Any, commands: Sequence[Command]) -> None:
+    connection.send_packed_command(connection.pack_commands(commands))
+
+
+def receive(connection: Any, count: int) -> list[Any]:
+    """The next *count* replies; an error reply is an exception in its place."""
+    return [_reply(connection) for _ in range(count)]
+
+
+def _reply(connection: Any) -> Any:
+    try:
+        return connection.read_response(disable_decoding=True)
+    except ResponseError as error:
+        return error
+
+
+def exchange(connections: Connections, commands: Sequence[Command]) -> list[Any]:
+    """One round trip."""
+    with connections.lease() as connection:
+        send(connection, commands)
+        return receive(connection, len(commands))
