@@ -31,7 +31,7 @@ async def _drive(steps: Steps, call: Call) -> Ran:
             if isinstance(step, Wait):
                 reply = await _landing(step.flight, step.seconds)
             elif isinstance(step, Pause):
-                reply = await asyncio.sleep(step.seconds)
+                await asyncio.sleep(step.seconds)
             else:
                 reply = await _run(call)
     except StopIteration as done:

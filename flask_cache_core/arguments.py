@@ -27,7 +27,7 @@ import types
 import uuid
 import warnings
 import weakref
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Set
 from typing import Any, Final
 
 from .errors import CacheWarning, UnkeyableError
@@ -107,8 +107,10 @@ class CallShape:
         if surplus and not self._var_positional:
             raise TypeError(f"takes {count} positional arguments but {len(args)} were given")
         values = list(args[:count])
-        for index in range(len(values), count):
-            values.append(self._take(self._names[index], kwargs, index >= self._only_positional))
+        values += [
+            self._take(self._names[index], kwargs, by_keyword=index >= self._only_positional)
+            for index in range(len(values), count)
+        ]
         values += [self._take(name, kwargs, by_keyword=True) for name in self._only_keyword]
         if kwargs and not self._var_keyword:
             raise TypeError(f"got unexpected keyword arguments {', '.join(sorted(kwargs))}")
@@ -125,7 +127,7 @@ class CallShape:
             values.append(kwargs)
         return tuple(values)
 
-    def _take(self, name: str, kwargs: dict[str, Any], by_keyword: bool) -> Any:
+    def _take(self, name: str, kwargs: dict[str, Any], *, by_keyword: bool) -> Any:
         if by_keyword and name in kwargs:
             return kwargs.pop(name)
         if name in self._defaults:
@@ -222,11 +224,15 @@ class Identities:
     def _of_object(self, value: object, kind: type) -> str:
         if isinstance(value, str):
             return f"<{_class_name(kind)} {str.__repr__(value)}>"
-        if kind.__repr__ is not object.__repr__:
+        if not _has_default_repr(kind):
             text = repr(value)
             if not _ADDRESS.search(text):
                 return f"<{_class_name(kind)} repr {text!r}>"
         return f"<{_class_name(kind)} object {_tokens.of(value)}>"
+
+
+def _has_default_repr(kind: Any) -> bool:
+    return kind.__repr__ is object.__repr__
 
 
 class _Tokens:
@@ -246,7 +252,9 @@ class _Tokens:
         try:
             reference = weakref.ref(value, functools.partial(self._forget, address))
         except TypeError:
-            _warn_of_no_identity(type(value), "so that calls with it are never answered from the cache")
+            _warn_of_no_identity(
+                type(value), "so that calls with it are never answered from the cache"
+            )
             return token
         if not isinstance(value, (types.FunctionType, types.MethodType)):
             _warn_of_no_identity(type(value), "so that only this very object counts as the same")
@@ -366,8 +374,8 @@ _KNOWN: Final[tuple[tuple[Any, Callable[[Identities, Any], str]], ...]] = (
     ((datetime.datetime, datetime.time), _moment),
     (_VALUES, lambda self, value: repr(value)),
     ((bytearray, array.array, memoryview), lambda self, value: self._content(value) or ""),
-    (collections.abc.Mapping, _pairs),
-    (collections.abc.Set, _unordered),
+    (Mapping, _pairs),
+    (Set, _unordered),
     (collections.deque, lambda self, value: f"{value.maxlen} {_in_order(self, value)}"),
 )
 

@@ -59,7 +59,7 @@ class BaseCache(ABC):
         """Build the backend for *app*. Override it to read settings."""
         return cls(*args, **kwargs)
 
-    def configure(self, settings: Settings) -> None:
+    def configure(self, settings: Settings) -> None:  # noqa: B027 - optional
         """Called once at the end of set-up, however the backend was built. Here: nothing."""
 
     def where(self) -> str:
@@ -91,9 +91,7 @@ class BaseCache(ABC):
 
     def set_many(self, mapping: Mapping[str, Any], timeout: Timeout | None = None) -> list[str]:
         """Store all of *mapping*; the keys that were stored. Here: one `set` for each."""
-        return [
-            key for key, value in mapping.items() if self.set(key, value, timeout) is not False
-        ]
+        return [key for key, value in mapping.items() if self.set(key, value, timeout) is not False]
 
     def add(self, key: str, value: Any, timeout: Timeout | None = None) -> bool:
         """Store *value* unless *key* is there. Here: not atomic."""
@@ -416,8 +414,8 @@ class ByteStore(BaseCache):
         if self._rejected == 1:
             warnings.warn(
                 f"{type(self).__name__} takes values of up to {self.max_value_bytes} bytes; one of "
-                f"{size} bytes was not stored. Further ones are only counted (cache.stats().rejected)."
-                " Cache less, set CACHE_COMPRESSION, or choose a backend for large values.",
+                f"{size} bytes was not stored. Others are only counted (cache.stats().rejected). "
+                "Cache less, set CACHE_COMPRESSION, or choose a backend for large values.",
                 CacheWarning,
                 stacklevel=2,
             )
@@ -442,4 +440,3 @@ def _default_codec() -> Codec:
 
 #: A factory as ``CACHE_TYPE`` may name it.
 Factory = Callable[["Flask", Mapping[str, Any], list[Any], dict[str, Any]], Any]
-

@@ -21,7 +21,6 @@ import hmac
 import pickle
 import sys
 import uuid
-import zlib
 import zoneinfo
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Sequence
@@ -112,7 +111,7 @@ class Codec:
         if kind == _PICKLED:
             signature, payload = rest[:_SIGNATURE], rest[_SIGNATURE:]
             self._verify(key, kind + mark, signature, payload)
-            return pickle.loads(_decompress(mark, payload))  # noqa: S301 - the signature was verified
+            return pickle.loads(_decompress(mark, payload))  # noqa: S301 - verified
         raise DecodeError(f"stored bytes are of an unknown kind, {kind!r}")
 
     def _serialize(self, value: object) -> tuple[bytes, bytes]:
@@ -120,7 +119,7 @@ class Codec:
             value = _wrapped(value, self._serializer)
         try:
             return _TYPED, _pack(_boxed(value))
-        except (_Inexpressible, ValueError, RecursionError) as error:
+        except (_InexpressibleError, ValueError, RecursionError) as error:
             return _PICKLED, self._pickle(value, error)
 
     def _unwrapped(self, value: object) -> object:
@@ -183,7 +182,7 @@ def _decompress(mark: bytes, payload: bytes) -> bytes:
     raise DecodeError(f"stored bytes are compressed in an unknown way, {mark!r}")
 
 
-class _Inexpressible(Exception):
+class _InexpressibleError(Exception):
     """A value that the typed format has no place for."""
 
 
@@ -221,7 +220,7 @@ def _aware(value: datetime.datetime | datetime.time) -> object:
         return zone.key
     if type(zone) is datetime.timezone:
         return [zone.utcoffset(None).total_seconds(), zone.tzname(None)]
-    raise _Inexpressible(f"a {type(zone).__qualname__} has no portable form")
+    raise _InexpressibleError(f"a {type(zone).__qualname__} has no portable form")
 
 
 def _zone(parts: Any) -> datetime.tzinfo | None:
@@ -240,7 +239,7 @@ def _moment(value: Any) -> object:
 
 def _response_parts(value: Response) -> object:
     if value.is_streamed or value.direct_passthrough:
-        raise _Inexpressible("a streamed response has no stored form")
+        raise _InexpressibleError("a streamed response has no stored form")
     return [_reference(type(value)), value.status, list(value.headers), value.get_data()]
 
 
@@ -291,7 +290,11 @@ _TYPES: Final[dict[type, _Type]] = {
     ),
     deque: _Type(16, lambda v: [list(v), v.maxlen], lambda p: deque(*p)),
     Counter: _Type(17, dict, Counter),
-    Entry: _Type(18, lambda v: [_boxed(v.value), *v[1:]], lambda p: Entry(*p[:4], tuple(p[4]), tuple(p[5]), *p[6:])),
+    Entry: _Type(
+        18,
+        lambda v: [_boxed(v.value), *v[1:]],
+        lambda p: Entry._make([*p[:4], tuple(p[4]), tuple(p[5]), *p[6:]]),
+    ),
     Variants: _Type(19, lambda v: list(v.names), lambda p: Variants(tuple(p))),
     _Custom: _Type(20, lambda v: v.data, _Custom),
     int: _Type(21, str, int),
@@ -333,7 +336,7 @@ def _type_of(value: object) -> _Type:
         return _DATACLASS
     if isinstance(value, Response):
         return _RESPONSE
-    raise _Inexpressible(f"a {type(value).__qualname__} has no place in the typed format")
+    raise _InexpressibleError(f"a {type(value).__qualname__} has no place in the typed format")
 
 
 def _is_only_fields(value: object) -> bool:
@@ -347,7 +350,7 @@ def _is_only_fields(value: object) -> bool:
 def _reference(kind: type) -> str:
     name = f"{kind.__module__}:{kind.__qualname__}"
     if _loaded(name) is not kind:
-        raise _Inexpressible(f"{kind.__qualname__} cannot be found again by its name")
+        raise _InexpressibleError(f"{kind.__qualname__} cannot be found again by its name")
     return name
 
 
@@ -383,9 +386,10 @@ def _from_extension(code: int, data: bytes) -> object:
 
 
 def _pack(value: object) -> bytes:
-    packed: bytes = msgpack.packb(
+    packed: Any = msgpack.packb(
         value, default=_to_extension, strict_types=True, unicode_errors="surrogatepass"
     )
+    assert isinstance(packed, bytes)
     return packed
 
 

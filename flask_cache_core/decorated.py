@@ -27,12 +27,13 @@ S = TypeVar("S")
 class Bound(Generic[P, R]):
     """A decorated method, reached through an instance. Other attributes are the function's."""
 
-    def __init__(self, decorated: Decorated[Any, R], instance: object) -> None:
+    def __init__(self, decorated: Any, instance: object) -> None:
         self.__func__ = decorated
         self.__self__ = instance
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        return self.__func__.answer((self.__self__, *args), kwargs)
+        value: R = self.__func__.answer((self.__self__, *args), kwargs)
+        return value
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -54,7 +55,7 @@ class Decorated(Generic[P, R]):
 
     def __init__(self, cache: Cache, function: Callable[P, R], timeout: Timeout | None) -> None:
         functools.update_wrapper(self, function)
-        self._cache = cache
+        self.owner = cache
         self.uncached = function
         self.cache_timeout = timeout
 
@@ -80,10 +81,10 @@ class Decorated(Generic[P, R]):
 
     def answer(self, args: tuple[Any, ...], kwargs: dict[str, Any], *, forced: bool = False) -> R:
         """Call with these arguments; *forced*, compute even where a value is stored."""
-        state = self._cache.state()
+        state = self.owner.state()
         call = self.call_for(state, args, kwargs, forced=forced) if state.enabled else None
         if call is None:
-            return self.uncached(*args, **kwargs)  # type: ignore[arg-type]
+            return self.uncached(*args, **kwargs)
         value = fetch(state, call)
         if type(value) is Raised:
             raise value.error
@@ -112,15 +113,15 @@ class Awaited(Decorated[P, R], functools.partial[Any]):
     def __new__(cls, cache: Cache, function: Callable[P, R], *rest: object) -> Awaited[P, R]:
         return functools.partial.__new__(cls, function)
 
-    async def answer(
+    async def answer(  # type: ignore[override]
         self, args: tuple[Any, ...], kwargs: dict[str, Any], *, forced: bool = False
     ) -> Any:
         from . import aio  # imports asyncio, which an app without coroutines does not need
 
-        state = self._cache.state()
+        state = self.owner.state()
         call = self.call_for(state, args, kwargs, forced=forced) if state.enabled else None
         if call is None:
-            return await self.uncached(*args, **kwargs)
+            return await self.uncached(*args, **kwargs)  # type: ignore[misc]
         value = await aio.fetch(state, call)
         if type(value) is Raised:
             raise value.error

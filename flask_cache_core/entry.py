@@ -53,7 +53,7 @@ def to_seconds(timeout: Timeout | None, default: float) -> float:
     if timeout is None:
         return default
     seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
-    if isinstance(seconds, (int, float)) and 0 <= seconds and (isfinite(seconds)):
+    if isinstance(seconds, (int, float)) and seconds >= 0 and isfinite(seconds):
         return seconds
     raise InvalidTimeoutError(
         f"A timeout must be a number of seconds >= 0 (0 never expires), a timedelta, or None "

@@ -133,7 +133,7 @@ class Cache:
     def state(self) -> AppState:
         """What belongs to the current app, or to the only one. Raises `NotInitializedError`."""
         try:
-            app = current_app._get_current_object()  # type: ignore[attr-defined]
+            app = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
         except RuntimeError:
             app = self._only_app()
         try:
@@ -414,7 +414,7 @@ class Cache:
         :param query_args: the request's query, for a view that is cached by its query; by
             default all of them, or within a request, that request's.
         """
-        found = view.__func__ if hasattr(view, "__func__") else view
+        found: object = getattr(view, "__func__", view)
         if not isinstance(found, CachedFunction):
             raise TypeError(f"{view!r} is no function that @cache.cached() returned.")
         return found.delete(path, query_args, view_args)

@@ -57,6 +57,13 @@ class Flight:
         for key, token in stamps:
             self.used.setdefault(key, token)
 
+    def depends_on(self, keys: frozenset[str]) -> bool:
+        return (
+            self.key in keys
+            or not keys.isdisjoint(self.stamps)
+            or not keys.isdisjoint(tuple(self.used))
+        )
+
     def land(self, value: object, *, share: bool) -> None:
         """Finish. Followers get copies of *value* if it may be shared."""
         self.passed = not share
@@ -110,10 +117,11 @@ class Flights:
     def __init__(self) -> None:
         #: How many computations were over so far: a cheap "did anything happen since?".
         self.landings = 0
-        self._forget_all()
+        self.forget_all()
         _instances.add(self)
 
-    def _forget_all(self) -> None:
+    def forget_all(self) -> None:
+        """Begin anew, as the child of a fork has to: the threads that computed are not there."""
         self._lock = threading.Lock()
         self._joinable: dict[str, Flight] = {}
         self._running: set[Flight] = set()
@@ -150,9 +158,7 @@ class Flights:
         wanted = None if keys is None else frozenset(keys)
         with self._lock:
             for flight in self._running:
-                if wanted is None or flight.key in wanted or not wanted.isdisjoint(flight.stamps):
-                    self._bar(flight)
-                elif not wanted.isdisjoint(flight.used):
+                if wanted is None or flight.depends_on(wanted):
                     self._bar(flight)
 
     def _bar(self, flight: Flight) -> None:
@@ -275,7 +281,7 @@ _keeper = _Keeper()
 
 def _start_anew_in_child() -> None:
     for flights in list(_instances):
-        flights._forget_all()
+        flights.forget_all()
     _keeper.start_anew()
 
 

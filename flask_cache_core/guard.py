@@ -124,7 +124,10 @@ class Guard(Store):
             return None
 
     def add(self, key: str, value: str, timeout: float) -> bool | Missing:
-        return self._attempt(lambda: self.backend.add(key, value, timeout), MISSING)
+        added: bool | Missing = self._attempt(
+            lambda: self.backend.add(key, value, timeout), MISSING
+        )
+        return added
 
     def renew_lock(self, key: str, token: str, lease: float) -> None:
         self._attempt(lambda: self.backend.renew_lock(key, token, lease), None, quiet=True)
@@ -233,7 +236,9 @@ class Guard(Store):
         """Deliver what is owed; where nothing is, any read shows whether it answers."""
         self.backend.get_many("~probe|")
         if self._owes_everything and not self.backend.clear():
-            logger.error("The cache at %s cannot be cleared of outdated values.", self.backend.where())
+            logger.error(
+                "The cache at %s cannot be cleared of outdated values.", self.backend.where()
+            )
         deletions, writes = tuple(self._owed_deletions), dict(self._owed_writes)
         for key, (token, life) in writes.items():
             self.backend.set(key, token, life)

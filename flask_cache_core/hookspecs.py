@@ -46,6 +46,7 @@ def flask_cache_adapt(client: object, config: Mapping[str, Any]) -> BaseCache | 
 @hookspec
 def flask_cache_serializers() -> dict[str, type[Serializer]]:
     """Serializers by the names that ``CACHE_SERIALIZER`` may give."""
+    return {}
 
 
 @hookspec

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias
 
-from flask import Flask, Request
+from flask import Flask, Request, has_request_context
 from flask.globals import request_ctx
 from werkzeug.exceptions import HTTPException, default_exceptions
 from werkzeug.utils import import_string
@@ -57,9 +57,11 @@ class Policy(Protocol):
 
     def admits(self, request: Request, methods: Iterable[str], own_key: bool) -> bool:
         """Whether *request* may be answered from the cache at all."""
+        ...
 
-    def keeps(self, response: Response, own_key: bool) -> bool:
+    def keeps(self, response: Response, session: SessionMixin | None, own_key: bool) -> bool:
         """Whether *response* may be stored; *own_key*: the app made the key, and answers for it."""
+        ...
 
 
 class Permissive:
@@ -70,7 +72,7 @@ class Permissive:
     def admits(self, request: Request, methods: Iterable[str], own_key: bool) -> bool:
         return methods is ANY_METHOD or request.method in methods
 
-    def keeps(self, response: Response, own_key: bool) -> bool:
+    def keeps(self, response: Response, session: SessionMixin | None, own_key: bool) -> bool:
         return True
 
 
@@ -85,13 +87,12 @@ class Safe:
         allowed = ("GET", "HEAD") if methods is ANY_METHOD else methods
         return request.method in allowed and "HTTP_AUTHORIZATION" not in request.environ
 
-    def keeps(self, response: Response, own_key: bool) -> bool:
+    def keeps(self, response: Response, session: SessionMixin | None, own_key: bool) -> bool:
         control = response.cache_control
         if response.status_code not in KEPT_STATUSES or "Set-Cookie" in response.headers:
             return False
         if control.private or control.no_store or control.no_cache or "*" in response.vary:
             return False
-        session = current_session()
         if session is None:
             return True
         return not session.modified and (own_key or not session.accessed)
@@ -103,7 +104,7 @@ class Judged(Safe):
     def __init__(self, function: Callable[[Response], object]) -> None:
         self._function = function
 
-    def keeps(self, response: Response, own_key: bool) -> bool:
+    def keeps(self, response: Response, session: SessionMixin | None, own_key: bool) -> bool:
         return bool(self._function(response))
 
 
@@ -134,7 +135,9 @@ def policy_of(wanted: object, setting: str = "CACHE_RESPONSE_POLICY") -> Policy:
 
 
 def current_session() -> SessionMixin | None:
-    """The session of this request, without counting as an access to it."""
+    """The session of this request, if any, without counting as an access to it."""
+    if not has_request_context():
+        return None
     session: SessionMixin | None = getattr(request_ctx, "_session", None)
     return session if session is not None else request_ctx.__dict__.get("session")
 

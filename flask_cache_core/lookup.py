@@ -72,8 +72,9 @@ class Policy:
             raise ConfigError(
                 f"lock must be 'local', 'distributed' or False, not {options.get('lock')!r}."
             )
-        for name in ("lock_timeout", "stale_while_revalidate", "stale_if_error", "jitter", "beta"):
-            to_seconds(options.get(name), 0)
+        durations: list[Any] = [value for name, value in options.items() if name != "lock"]
+        for value in durations:
+            to_seconds(value, 0)
 
     @classmethod
     def of(cls, options: FlightOptions, settings: Settings) -> Policy:
@@ -208,11 +209,12 @@ def read(state: AppState, call: Call) -> Reading:
     """
     if state.varying and call.base in state.varying:
         call.key = call.variant(state.varying[call.base])
+    landings = 0
     for _ in range(3):
         landings = state.flights.landings
         asked = call.stamps
         if state.inherited:
-            asked += state.inherited.get(call.key, ())
+            asked += state.inherited.get(call.key) or ()
         barrier: str | None = None
         if state.shared:
             found = state.get_many(call.key, barrier_key(call.key), *asked)
@@ -231,7 +233,7 @@ def read(state: AppState, call: Call) -> Reading:
             return Reading(
                 entry if valid else None, found[: len(call.stamps)], barrier, True, landings
             )
-    return Reading(None, found[: len(call.stamps)], barrier, True, landings)
+    return Reading(None, [], None, False, landings)  # it changes faster than it can be read
 
 
 def _verify(
@@ -342,7 +344,7 @@ class Wait(NamedTuple):
 
 
 class Pause(NamedTuple):
-    """Step: do nothing for a while."""
+    """Step: do nothing for a while. The answer is of no use."""
 
     seconds: float
 
@@ -360,7 +362,7 @@ def _drive(steps: Steps, call: Call) -> Ran:
             if isinstance(step, Wait):
                 reply = step.flight.wait(step.seconds)
             elif isinstance(step, Pause):
-                reply = time.sleep(step.seconds)
+                time.sleep(step.seconds)
             else:
                 reply = run(call)
     except StopIteration as done:
@@ -445,9 +447,7 @@ def _compute_alone(state: AppState, call: Call, reading: Reading) -> Steps:
     return (yield from _compute(state, call, reading, flight, None))
 
 
-def _lead(
-    state: AppState, call: Call, reading: Reading, flight: Flight, deadline: float
-) -> Steps:
+def _lead(state: AppState, call: Call, reading: Reading, flight: Flight, deadline: float) -> Steps:
     """Compute for all who join *flight*, unless somebody else did so since it was read."""
     try:
         if state.flights.landings != reading.landings:
@@ -571,7 +571,9 @@ def _fall_back(state: AppState, call: Call, reading: Reading, ran: Ran) -> Ran:
     if time.time() > entry.fresh_until + call.policy.stale_if_error:
         return ran
     state.backoff.failed(call.key)
-    logger.warning("Serving an old value for %r: its computation failed.", call.key, exc_info=ran.error)
+    logger.warning(
+        "Serving an old value for %r: its computation failed.", call.key, exc_info=ran.error
+    )
     return _serve_stale(state, call, entry)
 
 

@@ -67,13 +67,12 @@ class _Resolved(NamedTuple):
 class BoundMemoized(Bound[P, R]):
     """A memoized method, reached through an instance: what it invalidates is the instance's."""
 
-    __func__: Memoized[Any, R]
-
     def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> None:
         self.__func__.invalidate(self.__self__, *args, **kwargs)
 
     def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        return self.__func__.refresh(self.__self__, *args, **kwargs)
+        value: R = self.__func__.refresh(self.__self__, *args, **kwargs)
+        return value
 
 
 class Memoized(Decorated[P, R]):
@@ -85,11 +84,11 @@ class Memoized(Decorated[P, R]):
         super().__init__(cache, function, options.timeout)
         self.name = cache.names.name(function)
         self.shape = CallShape(function, options.args_to_ignore)
-        self._options = options
+        self.options = options
         self._tags = Tags(options.tags, self.shape)
         self._unless = Condition.maybe(options.unless)
         self._forced = Condition.maybe(options.forced_update)
-        self._is_stale = Condition.maybe(options.is_stale, first=1)
+        self.is_stale = Condition.maybe(options.is_stale, first=1)
         self._make_key: Callable[..., str] | None = None
         self._resolved: _Resolved | None = None
 
@@ -117,25 +116,24 @@ class Memoized(Decorated[P, R]):
         try:
             key, stamps = self._identify(resolved, args, kwargs)
         except Exception:
-            return self._without_key(state, args, kwargs)
+            self._without_key(state, args, kwargs)
+            return None
         return MemoizedCall(
             key, stamps, resolved.policy, self.cache_timeout, forced, state, self, args, kwargs
         )
 
-    def _without_key(
-        self, state: AppState, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> None:
+    def _without_key(self, state: AppState, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Bypass the cache: the call itself tells its caller if the arguments are wrong."""
         try:
             self.shape.canonical(args, kwargs)
         except TypeError:
             return
         if state.debug:
-            raise  # noqa: PLE0704 - called while the error is handled
+            raise  # the error that this is called for
         logger.warning("%r is not answered from the cache: no key.", self, exc_info=True)
 
     def _resolve(self, state: AppState) -> _Resolved:
-        settings, options = state.settings, self._options
+        settings, options = state.settings, self.options
         by_source = settings.source_check if options.source_check is None else options.source_check
         name = options.make_name(self.name) if options.make_name is not None else self.name
         if by_source:
@@ -154,7 +152,7 @@ class Memoized(Decorated[P, R]):
     ) -> tuple[str, tuple[str, ...]]:
         """The key of one argument list, and the stamps that it stands under."""
         arguments = self.shape.canonical(args, kwargs)
-        identities = self._cache.identities
+        identities = self.owner.identities
         stamps: tuple[str, ...] = (resolved.stamp,)
         if self.shape.is_method:
             instance = identities.of(arguments[0])
@@ -169,7 +167,7 @@ class Memoized(Decorated[P, R]):
 
     def _default_key(self, f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> str:
         """The key for the given arguments; *f* is the undecorated function, as ever."""
-        return self._identify(self._resolve(self._cache.state()), args, kwargs)[0]
+        return self._identify(self._resolve(self.owner.state()), args, kwargs)[0]
 
     @property
     def make_cache_key(self) -> Callable[..., str]:
@@ -182,7 +180,7 @@ class Memoized(Decorated[P, R]):
 
     def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> None:
         """Forget the value for these arguments."""
-        state = self._cache.state()
+        state = self.owner.state()
         key, _ = self._identify(self._resolve(state), args, kwargs)
         state.versions.forget((key,))
 
@@ -192,14 +190,14 @@ class Memoized(Decorated[P, R]):
 
     def delete_memoized(self) -> None:
         """Forget all values of this function."""
-        self._cache.state().versions.replace((function_stamp(self.name),))
+        self.owner.state().versions.replace((function_stamp(self.name),))
 
     def forget_instance(self, instance: object) -> None:
         """Forget all values of this method for one instance; of a class method, all values."""
         if not self.shape.is_method:
             return self.delete_memoized()
-        identity = self._cache.identities.of(instance)
-        return self._cache.state().versions.replace((instance_stamp(self.name, identity),))
+        identity = self.owner.identities.of(instance)
+        return self.owner.state().versions.replace((instance_stamp(self.name, identity),))
 
 
 class BoundMemoizedCoroutine(BoundMemoized[P, R], BoundCoroutine[P, R]):
@@ -239,14 +237,14 @@ class MemoizedCall(Call):
         return joined(self._memoized.uncached(*self._args, **self._kwargs))
 
     def judge(self, value: Any) -> Outcome:
-        options = self._memoized._options
+        options = self._memoized.options
         keep = not inspect.isasyncgen(value) and (options.cache_none or value is not None)
         if keep and options.response_filter is not None:
             keep = bool(options.response_filter(value))
         return Outcome(value, store=keep)
 
     def is_stale(self, stored: Any) -> bool:
-        condition = self._memoized._is_stale
+        condition = self._memoized.is_stale
         return condition is not None and condition(stored, *self._args, **self._kwargs)
 
     def announce(self, hit: bool) -> None:
@@ -254,7 +252,7 @@ class MemoizedCall(Call):
             return
         signal = signals.cache_memoize_hit if hit else signals.cache_memoize_miss
         signal.send(
-            cache=self._memoized._cache,
+            cache=self._memoized.owner,
             cache_key=self.key,
             f=self._memoized.uncached,
             args=self._args,
@@ -266,10 +264,11 @@ def joined(value: Any) -> Any:
     """The items of a generator, which can be read only once: text and bytes in one piece."""
     if not inspect.isgenerator(value):
         return value
-    items = list(value)
-    for kind in (str, bytes):
-        if items and all(isinstance(item, kind) for item in items):
-            return kind().join(items)
+    items: list[Any] = list(value)
+    if items and all(isinstance(item, str) for item in items):
+        return "".join(items)
+    if items and all(isinstance(item, bytes) for item in items):
+        return b"".join(items)
     return items
 
 
@@ -277,8 +276,8 @@ def memoized(cache: Cache, options: MemoizeOptions, function: Callable[P, R]) ->
     """Decorate *function*, which may be wrapped as a class or static method already."""
     if isinstance(function, (classmethod, staticmethod)):
         return type(function)(memoized(cache, options, function.__func__))  # type: ignore[return-value]
-    kind = MemoizedCoroutine if inspect.iscoroutinefunction(function) else Memoized
-    made = kind(cache, function, options)
+    kind: Any = MemoizedCoroutine if inspect.iscoroutinefunction(function) else Memoized
+    made: Memoized[P, R] = kind(cache, function, options)
     cache.memoized.add(made)
     return made
 
@@ -335,9 +334,9 @@ class MemoizedFunctions:
             inner = function.__func__
             if isinstance(inner, Memoized):
                 return inner, function.__self__
-        inner = getattr(function, "__wrapped__", None)
-        if inner is not None:
-            return self.find(inner)
+        wrapped = getattr(function, "__wrapped__", None)
+        if wrapped is not None:
+            return self.find(wrapped)
         raise TypeError(
             f"{function!r} is not memoized by this cache: pass what @cache.memoize() returned, or "
             "its name."
@@ -369,4 +368,3 @@ def delete_memoized(
 def _with_instance(instance: object, args: tuple[Any, ...]) -> tuple[Any, ...]:
     """A bound method brings its instance; that it may be passed as well is how it once was."""
     return args if args and args[0] is instance else (instance, *args)
-

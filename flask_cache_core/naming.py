@@ -89,12 +89,7 @@ def _alike(one: types.FunctionType, other: types.FunctionType) -> bool:
 
 
 def _equal_plain(one: object, other: object) -> bool:
-    return (
-        one is other is not _Unset
-        or isinstance(one, _PLAIN)
-        and type(one) is type(other)
-        and one == other
-    )
+    return isinstance(one, _PLAIN) and type(one) is type(other) and one == other
 
 
 def _same_code(one: types.CodeType, other: types.CodeType) -> bool:

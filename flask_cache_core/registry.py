@@ -10,7 +10,6 @@ import importlib
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
 import pluggy
@@ -169,7 +168,11 @@ class _Build:
     """One attempt after another at building a backend, each with arguments of its own."""
 
     def __init__(
-        self, app: Flask, config: Mapping[str, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+        self,
+        app: Flask,
+        config: Mapping[str, Any],
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
     ) -> None:
         self.app = app
         self.config = config
@@ -209,9 +212,9 @@ class _Build:
     def _accepted(self, kind: type) -> dict[str, Any]:
         """``kwargs`` without the common ones that the class does not name."""
         try:
-            parameters = inspect.signature(kind).parameters
+            parameters = set(inspect.signature(kind).parameters)
         except (TypeError, ValueError):
-            parameters = {}
+            parameters = set()
         own = self._own_options()
         return {
             name: value
@@ -270,11 +273,10 @@ def _as_plugin(loaded: Any, name: str) -> object:
     return loaded
 
 
-class _FactoryPlugin(SimpleNamespace):
+class _FactoryPlugin:
     """The plug-in around an entry point that names a factory or a `BaseCache` subclass."""
 
     def __init__(self, factory: Callable[..., Any], name: str) -> None:
-        super().__init__()
         self._factory = factory
         self._name = name
 
@@ -290,9 +292,6 @@ class _FactoryPlugin(SimpleNamespace):
         if name != self._name:
             return None
         return _Build(app, config, tuple(args), kwargs).through_factory(self._factory)
-
-    def __hash__(self) -> int:
-        return id(self)
 
 
 def _imported(path: str) -> object:

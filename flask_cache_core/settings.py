@@ -1,4 +1,4 @@
-"""``app.config`` → one frozen `Settings`: every ``CACHE_*`` name of the core, its default, its check.
+"""``app.config`` → one frozen `Settings`: every ``CACHE_*`` name of the core, default and check.
 
 Plug-ins read their own settings from the same config. Must not know any backend.
 """
@@ -187,11 +187,10 @@ class _Reader:
         raise self._wrong(name, f"a whole number >= {least}")
 
     def seconds(self, name: str, *, positive: bool = False) -> float:
-        value = self._config[name]
-        if isinstance(value, str) and value.isdecimal():  # from an environment variable
-            value = int(value)
+        value: Any = self._config[name]
+        number: Any = int(value) if isinstance(value, str) and value.isdecimal() else value
         try:
-            seconds = to_seconds(value, float(DEFAULTS[name]))
+            seconds = to_seconds(number, DEFAULTS[name])
         except InvalidTimeoutError:
             raise self._wrong(name, "a number of seconds >= 0 or a timedelta") from None
         if positive and not seconds:
@@ -228,7 +227,10 @@ class _Reader:
         """Never shown, not even when they are wrong."""
         value = self._config[name]
         if value is None:
-            value = [self._config.get("SECRET_KEY"), *(self._config.get("SECRET_KEY_FALLBACKS") or ())]
+            value = [
+                self._config.get("SECRET_KEY"),
+                *(self._config.get("SECRET_KEY_FALLBACKS") or ()),
+            ]
             value = [secret for secret in value if secret]
         if isinstance(value, (str, bytes)):
             value = [value]

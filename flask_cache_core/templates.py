@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, nodes
 from jinja2.ext import Extension
@@ -42,7 +42,7 @@ def use_for_fragments(environment: Environment, cache: Cache) -> None:
 class CacheExtension(Extension):
     """The tag. Without a key, a fragment's is the path of its template and its line."""
 
-    tags: ClassVar[set[str]] = {"cache"}
+    tags = {"cache"}  # noqa: RUF012 - declared by the base class
 
     def parse(self, parser: Parser) -> nodes.Node:
         """Turn the tag into a call of `_cache` around its body."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, TypeVar, overload
 from urllib.parse import parse_qsl, unquote
 
@@ -31,6 +31,8 @@ from .options import Condition, Tags, TagsOption
 from .typing import QueryArgs, Timeout
 
 if TYPE_CHECKING:
+    from flask.sessions import SessionMixin
+
     from .extension import Cache
     from .state import AppState
 
@@ -84,19 +86,19 @@ class CachedFunction(Decorated[P, R]):
     def __init__(self, cache: Cache, function: Callable[P, R], options: CachedOptions) -> None:
         super().__init__(cache, function, options.timeout)
         self.name = cache.names.name(function)
-        self._options = options
+        self.options = options
         self._shape = CallShape(function)
         self._tags = Tags(options.tags, self._shape)
         self._unless = Condition.maybe(options.unless)
         self._forced = Condition.maybe(options.forced_update)
-        self._is_stale = Condition.maybe(options.is_stale, first=1)
+        self.is_stale = Condition.maybe(options.is_stale, first=1)
         self._query = frozenset(options.query) if options.query is not None else None
         self._by_query = options.query_string or self._query is not None
-        self._vary_on = tuple(options.vary_on)
+        self.vary_on = tuple(options.vary_on)
         self._make_key: Callable[..., str] | None = None
         #: The key is the app's own business, and so is whom the value under it is for.
-        self._own_key = callable(options.make_cache_key) or callable(options.key_prefix)
-        self._by_path = not self._own_key and "%s" in str(options.key_prefix)
+        self.own_key = callable(options.make_cache_key) or callable(options.key_prefix)
+        self._by_path = not self.own_key and "%s" in str(options.key_prefix)
         self._resolved: _Resolved | None = None
 
     @overload
@@ -118,7 +120,7 @@ class CachedFunction(Decorated[P, R]):
         resolved = self._resolved
         if resolved is None or resolved.state is not state:
             resolved = self._resolve(state)
-        req: Request | None = request._get_current_object() if has_request_context() else None  # type: ignore[attr-defined]
+        req = _current_request()
         is_view = req is not None and self._is_view(resolved.app, req, args)
         if is_view and not self._admits(resolved, req):
             return None
@@ -141,9 +143,9 @@ class CachedFunction(Decorated[P, R]):
 
     def _admits(self, resolved: _Resolved, req: Request | None) -> bool:
         assert req is not None
-        names = [name.lower() for name in self._vary_on if isinstance(name, str)]
-        own_key = self._own_key or "authorization" in names
-        return resolved.responses.admits(req, self._options.methods, own_key)
+        names = [name.lower() for name in self.vary_on if isinstance(name, str)]
+        own_key = self.own_key or "authorization" in names
+        return resolved.responses.admits(req, self.options.methods, own_key)
 
     def _is_view(self, app: Flask, req: Request, args: tuple[Any, ...]) -> bool:
         """Whether this call answers the request, rather than being made on the way to it."""
@@ -155,14 +157,16 @@ class CachedFunction(Decorated[P, R]):
         return view is not None and inspect.unwrap(view) is inspect.unwrap(self.uncached)
 
     def _resolve(self, state: AppState) -> _Resolved:
-        settings, options = state.settings, self._options
+        settings, options = state.settings, self.options
         by_source = settings.source_check if options.source_check is None else options.source_check
         wanted = options.policy if options.policy is not None else settings.response_policy
         self._resolved = _Resolved(
             state,
             state.app,
             Policy.of(options.flight, settings),
-            http.policy_of(wanted, "policy" if options.policy is not None else "CACHE_RESPONSE_POLICY"),
+            http.policy_of(
+                wanted, "policy" if options.policy is not None else "CACHE_RESPONSE_POLICY"
+            ),
             source_digest(self.uncached) if by_source else "",
             options.hash_method or settings.hash_method,
         )
@@ -177,8 +181,8 @@ class CachedFunction(Decorated[P, R]):
     ) -> tuple[str, tuple[str, ...]]:
         """The key of one call, and the stamps that it stands under."""
         stamps = self._tags.constant or self._tags.stamps(args, kwargs)
-        if callable(self._options.make_cache_key):
-            return check_key(self._options.make_cache_key(*args, **kwargs)), stamps
+        if callable(self.options.make_cache_key):
+            return check_key(self.options.make_cache_key(*args, **kwargs)), stamps
         if self._make_key is not None:
             return check_key(self._make_key(*args, **kwargs)), stamps
         if not self._by_path and not self._by_query:
@@ -196,16 +200,18 @@ class CachedFunction(Decorated[P, R]):
             environ.get("HTTP_HOST") or environ.get("SERVER_NAME", ""),
             environ.get("SCRIPT_NAME", ""),
         )
-        key = view_key(str(self._options.key_prefix), self.name + resolved.source, origin, query, path)
+        key = view_key(
+            str(self.options.key_prefix), self.name + resolved.source, origin, query, path
+        )
         stamps = (*self._stamps(path, query), *stamps)
         return key + self._variant(req), stamps
 
     def _given(self, resolved: _Resolved) -> str:
-        prefix = self._options.key_prefix
+        prefix = self.options.key_prefix
         return check_key(prefix() if callable(prefix) else prefix) + resolved.source
 
     def _plain_key(self, resolved: _Resolved, path: str, query: str) -> str:
-        return str(self._options.key_prefix).replace("%s", path) + query + resolved.source
+        return str(self.options.key_prefix).replace("%s", path) + query + resolved.source
 
     def _stamps(self, path: str, query: str) -> tuple[str, ...]:
         """One for the path, and one for the query where it counts: what `delete_cached` names."""
@@ -214,18 +220,19 @@ class CachedFunction(Decorated[P, R]):
         return view_stamp(self.name, path), view_stamp(self.name, path, query)
 
     def _variant(self, req: Request | None) -> str:
-        if not self._vary_on or req is None:
+        if not self.vary_on or req is None:
             return ""
-        return "|" + digest(http.variant_text(req, self._vary_on))
+        return "|" + digest(http.variant_text(req, self.vary_on))
 
     def _query_digest(self, resolved: _Resolved, args: MultiDict[str, str]) -> str:
-        """The parameters that count, whatever their order; values of one name keep theirs."""
-        pairs = [
-            (name, args.getlist(name))
-            for name in sorted(args.keys())
-            if self._query is None or name in self._query
-        ]
-        return digest(repr(pairs), resolved.hash_method)
+        """The parameters that count, whatever their order. Values of one name keep theirs: the
+        first is what ``request.args`` answers.
+        """
+        names = sorted(args.keys() if self._query is None else self._query & args.keys())
+        values = [args.getlist(name) for name in names]
+        if not resolved.responses.careful:
+            values = [sorted(several) for several in values]
+        return digest(repr(list(zip(names, values, strict=True))), resolved.hash_method)
 
     # -- keys from outside of the view ----------------------------------------------------
 
@@ -246,12 +253,12 @@ class CachedFunction(Decorated[P, R]):
         **view_args: Any,
     ) -> str:
         """The key of a page, for ``cache.get`` and the like: of this request's host, or the app's."""
-        state = self._cache.state()
+        state = self.owner.state()
         resolved = self._resolve(state)
-        if callable(self._options.make_cache_key):
-            return check_key(self._options.make_cache_key(*args, **view_args))
+        if callable(self.options.make_cache_key):
+            return check_key(self.options.make_cache_key(*args, **view_args))
         query = self._wanted_query(resolved, query_args) if self._by_query else ""
-        req: Request | None = request._get_current_object() if has_request_context() else None  # type: ignore[attr-defined]
+        req = _current_request()
         if not self._by_path:
             return self._given(resolved) + query + self._variant(req)
         path = path if path is not None else self._path_for(resolved.app, args, view_args)
@@ -259,7 +266,7 @@ class CachedFunction(Decorated[P, R]):
             return self._plain_key(resolved, path, query)
         name = self.name + resolved.source
         origin = _app_origin(resolved.app, req)
-        key = view_key(str(self._options.key_prefix), name, origin, query, path)
+        key = view_key(str(self.options.key_prefix), name, origin, query, path)
         return key + self._variant(req)
 
     def _wanted_query(self, resolved: _Resolved, query_args: QueryArgs | None) -> str:
@@ -295,7 +302,7 @@ class CachedFunction(Decorated[P, R]):
         view_args: dict[str, Any],
     ) -> bool:
         """`Cache.delete_cached`."""
-        state = self._cache.state()
+        state = self.owner.state()
         resolved = self._resolve(state)
         if self._make_key is not None or not (self._by_path and resolved.responses.careful):
             own = {"path": path, "query_args": query_args} if self._make_key is None else {}
@@ -319,7 +326,7 @@ class CachedCoroutine(Awaited[P, R], CachedFunction[P, R]):
 class CachedCall(Call):
     """One call of a cached view or function."""
 
-    __slots__ = ("_args", "_cached", "_kwargs", "_request", "_resolved", "_session_was_read")
+    __slots__ = ("_args", "_cached", "_kwargs", "_request", "_resolved", "_session", "_was_read")
 
     def __init__(
         self,
@@ -340,7 +347,8 @@ class CachedCall(Call):
         self._request = req
         self._args = args
         self._kwargs = kwargs
-        self._session_was_read = False
+        self._session: SessionMixin | None = None
+        self._was_read = False
 
     def run(self) -> Any:
         self._watch_session()
@@ -353,19 +361,16 @@ class CachedCall(Call):
 
     def _watch_session(self) -> None:
         """Of a function that is no view, only what it reads itself counts."""
-        session = http.current_session() if self._request is None and has_request_context() else None
-        if session is not None:
-            self._session_was_read = session.accessed
-            session.accessed = False
+        self._session = http.current_session()
+        if self._session is not None and self._request is None:
+            self._was_read = self._session.accessed
+            self._session.accessed = False
 
     def _unwatch_session(self) -> None:
-        if self._request is not None or not has_request_context():
-            return
-        session = http.current_session()
-        if session is not None:
-            read = session.accessed
-            session.accessed = read or self._session_was_read
-            self._session_was_read = read
+        if self._session is not None and self._request is None:
+            read = self._session.accessed
+            self._session.accessed = read or self._was_read
+            self._was_read = read
 
     def _received(self, value: Any) -> Any:
         """Streams of a view pass through; other generators can be read only once."""
@@ -393,10 +398,13 @@ class CachedCall(Call):
         return self._judge_value(whole)
 
     def _judge_value(self, value: Any) -> Outcome:
-        options = self._cached._options
+        options = self._cached.options
         if value is None and not options.cache_none:
             return Outcome(value, store=False)
-        answer = value.error.get_response() if type(value) is Raised else value
+        answer = value
+        if type(value) is Raised:
+            assert isinstance(value.error, HTTPException)
+            answer = value.error.get_response()
         keep = options.response_filter is None or bool(options.response_filter(answer))
         if self._request is None:
             return Outcome(self._kept(value), store=keep and self._is_for_all(value))
@@ -407,9 +415,9 @@ class CachedCall(Call):
         assert self._request is not None
         if response is None or response.is_streamed or response.direct_passthrough:
             return Outcome(None, store=False)
-        own_key = self._cached._own_key
+        own_key = self._cached.own_key
         responses = self._resolved.responses
-        keep = keep and responses.keeps(response, own_key)
+        keep = keep and responses.keeps(response, self._session, own_key)
         if responses.careful and self._request.method == "HEAD" and not own_key:
             keep = False
         vary: tuple[str, ...] = ()
@@ -417,18 +425,16 @@ class CachedCall(Call):
             declared = {name.lower() for name in response.vary}
             vary = tuple(sorted(declared - {n.lower() for n in self._headers_in_key()}))
         stored = self._kept(value)
-        keep = keep and not (type(stored) is Raised)
+        keep = keep and type(stored) is not Raised
         timeout = value.timeout if isinstance(value, http.CachedResponse) else None
         return Outcome(stored, keep, timeout or None, vary, failed=response.status_code >= 500)
 
     def _headers_in_key(self) -> list[str]:
-        return [name for name in self._cached._vary_on if isinstance(name, str)]
+        return [name for name in self._cached.vary_on if isinstance(name, str)]
 
     def _is_for_all(self, value: Any) -> bool:
         """Of a function that is no view: whether another user would get the same."""
-        if self._cached._own_key or not has_request_context():
-            return type(value) is not Raised
-        return not self._session_was_read and type(value) is not Raised
+        return type(value) is not Raised and (self._cached.own_key or not self._was_read)
 
     def _as_response(self, answer: Any) -> Response | None:
         """The answer as Flask will see it; ``None`` for what is no answer."""
@@ -455,7 +461,7 @@ class CachedCall(Call):
         return Raised(value) if type(stored) is http.StoredAbort else value  # type: ignore[arg-type]
 
     def is_stale(self, stored: Any) -> bool:
-        condition = self._cached._is_stale
+        condition = self._cached.is_stale
         if condition is None:
             return False
         return condition(http.revealed(stored, self._resolved.app), *self._args, **self._kwargs)
@@ -466,13 +472,13 @@ class CachedCall(Call):
         return variant_key(self.base, http.variant_text(self._request, names))
 
     def announce(self, hit: bool) -> None:
-        if hit and self._cached._options.response_hit_indication and has_request_context():
+        if hit and self._cached.options.response_hit_indication and has_request_context():
             after_this_request(_indicate)
         if not self._resolved.state.settings.enable_signals:
             return
         signal = signals.cache_view_hit if hit else signals.cache_view_miss
         signal.send(
-            cache=self._cached._cache, cache_key=self.key, args=self._args, kwargs=self._kwargs
+            cache=self._cached.owner, cache_key=self.key, args=self._args, kwargs=self._kwargs
         )
 
 
@@ -489,6 +495,13 @@ class CachedCoroutineCall(CachedCall):
             return Raised(error)
         finally:
             self._unwatch_session()
+
+
+def _current_request() -> Request | None:
+    if not has_request_context():
+        return None
+    req: Request = request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
+    return req
 
 
 def _indicate(response: Any) -> Any:
@@ -516,16 +529,20 @@ def _app_origin(app: Flask, req: Request | None) -> str:
 
 def _as_multi_dict(query_args: QueryArgs) -> MultiDict[str, str]:
     if isinstance(query_args, MultiDict):
-        return query_args
-    if isinstance(query_args, str):
-        return MultiDict(parse_qsl(query_args.lstrip("?"), keep_blank_values=True))
-    pairs = query_args.items() if hasattr(query_args, "items") else query_args
+        pairs: Iterable[tuple[Any, Any]] = query_args.items(multi=True)
+    elif isinstance(query_args, str):
+        pairs = parse_qsl(query_args.lstrip("?"), keep_blank_values=True)
+    elif isinstance(query_args, Mapping):
+        pairs = query_args.items()
+    else:
+        pairs = query_args
     return MultiDict([(str(name), str(value)) for name, value in pairs])
 
 
 def cached(cache: Cache, options: CachedOptions, function: Callable[P, R]) -> CachedFunction[P, R]:
-    kind = CachedCoroutine if inspect.iscoroutinefunction(function) else CachedFunction
-    return kind(cache, function, options)
+    kind: Any = CachedCoroutine if inspect.iscoroutinefunction(function) else CachedFunction
+    made: CachedFunction[P, R] = kind(cache, function, options)
+    return made
 
 
 def check(options: CachedOptions) -> None:
@@ -536,5 +553,3 @@ def check(options: CachedOptions) -> None:
     Policy.check(options.flight)
     if options.policy is not None:
         http.policy_of(options.policy, "policy")
-
-

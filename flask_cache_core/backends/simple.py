@@ -50,7 +50,7 @@ class SimpleCache(BaseCache):
         self._threshold = threshold
         self._items: OrderedDict[str, tuple[float, object]] = OrderedDict()
         self._expiries = _Expiries()
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         _instances.add(self)
 
     @classmethod
@@ -65,7 +65,7 @@ class SimpleCache(BaseCache):
             return None
         try:
             self._items.move_to_end(key)
-        except KeyError:  # evicted by another thread since
+        except KeyError:
             pass
         return _thaw(item[1])
 
@@ -79,27 +79,27 @@ class SimpleCache(BaseCache):
     def set(self, key: str, value: Any, timeout: Timeout | None = None) -> bool:
         expires = expiry(monotonic(), self.seconds(timeout))
         frozen = _freeze(value)
-        with self._lock:
+        with self.lock:
             self._put(key, expires, frozen)
         return True
 
     def add(self, key: str, value: Any, timeout: Timeout | None = None) -> bool:
         expires = expiry(monotonic(), self.seconds(timeout))
         frozen = _freeze(value)
-        with self._lock:
+        with self.lock:
             if self.has(key):
                 return False
             self._put(key, expires, frozen)
         return True
 
     def delete(self, key: str) -> bool:
-        with self._lock:
+        with self.lock:
             there = self.has(key)
             self._drop(key)
         return there
 
     def inc(self, key: str, delta: int = 1) -> int | None:
-        with self._lock:
+        with self.lock:
             expires, value = self._items.get(key, (0.0, None))
             if expires <= monotonic():
                 expires, value = expiry(monotonic(), self.default_timeout), 0
@@ -109,17 +109,17 @@ class SimpleCache(BaseCache):
             return value + delta
 
     def clear(self) -> bool:
-        with self._lock:
+        with self.lock:
             self._items.clear()
             self._expiries.clear()
         return True
 
     def renew_lock(self, key: str, token: str, lease: float) -> bool:
-        with self._lock:
+        with self.lock:
             return super().renew_lock(key, token, lease)
 
     def release_lock(self, key: str, token: str) -> bool:
-        with self._lock:
+        with self.lock:
             return super().release_lock(key, token)
 
     def _put(self, key: str, expires: float, frozen: object) -> None:
@@ -195,12 +195,12 @@ _instances: weakref.WeakSet[SimpleCache] = weakref.WeakSet()
 
 def _before_fork() -> None:
     for cache in list(_instances):
-        cache._lock.acquire()
+        cache.lock.acquire()
 
 
 def _after_fork() -> None:
     for cache in list(_instances):
-        cache._lock.release()
+        cache.lock.release()
 
 
 if hasattr(os, "register_at_fork"):
