@@ -1,0 +1,260 @@
+"""`MemcachedCache`: memcached as a store of bytes.
+
+Translates timeouts and keys into what the protocol takes. Must not know any client library.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Final
+
+from flask_cache_core.backend import ByteStore
+from flask_cache_core.errors import ConfigError
+from flask_cache_core.typing import Timeout
+
+from .clients import Connect, Link, choose
+from .cluster import Cluster
+from .node import Node
+from .servers import parse_servers
+from .share import TOKEN_LENGTH, Share
+
+#: What the protocol takes as a key.
+KEY_BYTES: Final = 250
+
+#: Of the 1 MiB that a server gives to an item by default, this is for the key and the header.
+_OVERHEAD: Final = 512
+
+#: The server takes longer ones for a date.
+_RELATIVE: Final = 30 * 24 * 3600
+_LAST_DATE: Final = 2**31 - 1
+
+#: A date that is over: what is stored with it is gone at once.
+_PAST: Final = _RELATIVE + 1
+
+#: Marks a key that is a digest. No key that is stored as it is begins so.
+_HASHED: Final = "#"
+
+_DECIMAL: Final = re.compile(rb"-?[0-9]+ *\Z")
+
+
+class MemcachedCache(ByteStore):
+    """One memcached server or several, through whichever client library is installed.
+
+    :param servers: as ``CACHE_MEMCACHED_SERVERS``.
+    :param client: as ``CACHE_MEMCACHED_CLIENT``; by default the first one installed.
+    :param timeout: seconds that connecting, sending or waiting for an answer may take.
+    :param pool_size: idle connections that are kept, for each server.
+    :param pool_blocking: wait for a connection instead of opening more than ``pool_size``.
+    :param max_value_bytes: what the server takes; raise it together with memcached's ``-I``.
+    :param retry_after: seconds that a dead server is left alone, where there are several.
+    :param behaviors: for pylibmc, over those that are set here.
+    """
+
+    settings: ClassVar[frozenset[str] | None] = frozenset(
+        {
+            "CACHE_MEMCACHED_SERVERS",
+            "CACHE_MEMCACHED_CLIENT",
+            "CACHE_KEY_PREFIX",
+            "CACHE_SERIALIZER",
+            "CACHE_COMPRESSION",
+            "CACHE_CLEAR_ALL",
+        }
+    )
+    atomic_add: ClassVar[bool] = True
+
+    max_value_bytes: int | None = 1024 * 1024 - _OVERHEAD
+
+    def __init__(
+        self,
+        servers: object = None,
+        *,
+        client: str | None = None,
+        timeout: float = 0.25,
+        pool_size: int = 16,
+        pool_blocking: bool = False,
+        max_value_bytes: int | None = None,
+        retry_after: float = 5,
+        behaviors: Mapping[str, Any] | None = None,
+        username: str | None = None,
+        password: str | None = None,
+        default_timeout: Timeout | None = None,
+        **options: Any,
+    ) -> None:
+        if not isinstance(pool_size, int) or pool_size < 1:
+            raise ConfigError(f"CACHE_OPTIONS['pool_size'] must be 1 or more, not {pool_size!r}.")
+        self._servers = parse_servers(servers)
+        self._retry_after = retry_after
+        connect = self._connector(client)
+        self._nodes = [
+            Node(
+                Link(server, timeout, username, password, dict(behaviors or {})),
+                connect,
+                pool_size=pool_size,
+                pool_blocking=pool_blocking,
+                setting="CACHE_MEMCACHED_SERVERS",
+                explain=self._explain,
+            )
+            for server in self._servers
+        ]
+        if max_value_bytes is not None:
+            self.max_value_bytes = max_value_bytes
+        super().__init__(default_timeout=default_timeout, **options)
+
+    def _connector(self, client: str | None) -> Connect:
+        return choose(client)
+
+    def _explain(self, link: Link, error: Exception) -> str:
+        """What an error of the client library means to whoever set up the app."""
+        return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+    def where(self) -> str:
+        names = ", ".join(server.name for server in self._servers)
+        return f"memcached {names} (CACHE_MEMCACHED_SERVERS)"
+
+    def _use(self, codec: Any, key_prefix: str, clear_all: bool) -> None:
+        super()._use(codec, key_prefix, clear_all)
+        prefix = _valid_prefix(self.delimited_prefix)
+        generation = TOKEN_LENGTH + 1 if prefix else 0
+        self._longest = KEY_BYTES - len(prefix) - generation
+        self._cluster = Cluster(self._servers, self._nodes, prefix, self._retry_after)
+
+    def address(self, key: str) -> str:
+        """*key* where the protocol takes it; else its digest. Prefix and generation come later."""
+        if (
+            key.isascii()
+            and key.isprintable()
+            and " " not in key
+            and 0 < len(key) <= self._longest
+            and key[0] != _HASHED
+        ):
+            return key
+        return _HASHED + hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+    # -- primitives -----------------------------------------------------------------------
+
+    def _read(self, addresses: Sequence[str]) -> Sequence[bytes | None]:
+        return self._cluster.read(addresses)
+
+    def _write(self, items: Mapping[str, bytes], timeout: float) -> Sequence[str]:
+        expire = expiry(timeout)
+        parts = self._cluster.each(
+            list(items), lambda share, some: share.write(_part(items, some), expire)
+        )
+        return self._refused(items, [address for part in parts for address in part])
+
+    def _refused(self, items: Mapping[str, bytes], refused: Sequence[str]) -> Sequence[str]:
+        """The server takes less than ``max_value_bytes``."""
+        for address in refused:
+            self._reject(address, len(items[address]))
+        return refused
+
+    def _add(self, address: str, data: bytes, timeout: float) -> bool:
+        expire = expiry(timeout)
+        return self._cluster.one(address, lambda share: share.add(address, data, expire))
+
+    def _remove(self, addresses: Sequence[str]) -> Sequence[str]:
+        parts = self._cluster.each(addresses, lambda share, some: share.remove(some))
+        return [address for part in parts for address in part]
+
+    def _write_batch(
+        self,
+        items: Mapping[str, bytes],
+        timeout: float,
+        added: Mapping[str, bytes],
+        added_timeout: float,
+        unlock: tuple[str, bytes] | None,
+    ) -> Sequence[str]:
+        expire, added_expire = expiry(timeout), expiry(added_timeout)
+        parts = self._cluster.each(
+            [*added, *items],
+            lambda share, some: share.store(
+                _part(items, some), expire, _part(added, some), added_expire
+            ),
+        )
+        if unlock is not None:
+            self._remove_if(*unlock)
+        return self._refused(items, [address for part in parts for address in part])
+
+    def _replace_if(self, address: str, held: bytes, data: bytes, timeout: float) -> bool:
+        expire = expiry(timeout)
+        return self._cluster.one(address, lambda share: _swap(share, address, held, data, expire))
+
+    def _remove_if(self, address: str, held: bytes) -> bool:
+        return self._cluster.one(address, lambda share: _swap(share, address, held, b"", _PAST))
+
+    def _increment(self, address: str, delta: int, timeout: float) -> int | None:
+        """Up: the server's own increment. Down: its own decrement as long as that stays above 0.
+
+        The server knows no numbers below 0 or above 2**64: from there on, compare-and-swap,
+        with an expiry that starts anew, as the server does not tell the old one.
+        """
+        expire = expiry(timeout)
+        return self._cluster.one(address, lambda share: _count(share, address, delta, expire))
+
+    def _clear(self) -> bool:
+        if self.delimited_prefix:
+            return self._cluster.start_over()
+        return self._cluster.flush_all()
+
+
+def expiry(seconds: float) -> int:
+    """*seconds* in the server's terms: whole, never 0 by rounding, a date where they are many."""
+    whole = math.ceil(seconds)
+    if whole <= _RELATIVE:
+        return whole
+    date = int(time.time()) + whole
+    return date if date <= _LAST_DATE else 0
+
+
+def _valid_prefix(delimited: str) -> str:
+    """A prefix that the protocol takes and that leaves room for keys; a digest of any other."""
+    valid = delimited.isascii() and delimited.isprintable() and " " not in delimited
+    if valid and len(delimited) <= 100 and not delimited.startswith(_HASHED):
+        return delimited
+    digest = hashlib.sha256(delimited.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{_HASHED}{digest[:40]}:"
+
+
+def _part(items: Mapping[str, bytes], addresses: Sequence[str]) -> dict[str, bytes]:
+    return {address: items[address] for address in addresses if address in items}
+
+
+def _swap(share: Share, address: str, held: bytes, data: bytes, expire: int) -> bool:
+    found = share.gets(address)
+    return found is not None and found[0] == held and share.cas(address, data, expire, found[1])
+
+
+def _count(share: Share, address: str, delta: int, expire: int) -> int | None:
+    while True:
+        if delta >= 0 or _stays_positive(share, address, delta):
+            answer = share.incr(address, delta)
+            if isinstance(answer, int):
+                return answer
+        found = share.gets(address)
+        if found is None:
+            if share.add(address, b"%d" % delta, expire):
+                return delta
+            continue
+        value = _number(found[0])
+        if value is None:
+            return None
+        if share.cas(address, b"%d" % (value + delta), expire, found[1]):
+            return value + delta
+
+
+def _stays_positive(share: Share, address: str, delta: int) -> bool:
+    found = share.gets(address)
+    value = None if found is None else _number(found[0])
+    return value is not None and value + delta >= 0
+
+
+def _number(data: bytes) -> int | None:
+    """The server pads a number that became shorter with spaces."""
+    try:
+        return int(data) if _DECIMAL.match(data) else None
+    except ValueError:  # thousands of digits
+        return None

@@ -1,0 +1,50 @@
+"""``CACHE_*`` → the arguments of a backend. Must not know what the backend does with them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from flask_cache_core.backend import to_seconds
+from flask_cache_core.errors import ConfigError
+
+from .backend import MemcachedCache
+
+K = TypeVar("K", bound=MemcachedCache)
+
+
+def build(
+    kind: type[K], config: Mapping[str, Any], args: list[Any], kwargs: Mapping[str, Any]
+) -> K:
+    """A backend of *kind*. ``CACHE_OPTIONS`` (in *kwargs*) go before settings.
+
+    Raises `ConfigError` for an option that *kind* does not know.
+    """
+    options = common(config)
+    if not args:
+        options["servers"] = config.get("CACHE_MEMCACHED_SERVERS")
+    options.update(kwargs)
+    if "threshold" not in (config.get("CACHE_OPTIONS") or {}):
+        options.pop("threshold", None)
+    known = set(inspect.signature(kind.__init__).parameters) | {"codec", "key_prefix", "clear_all"}
+    unknown = sorted(set(options) - known)
+    if unknown:
+        raise ConfigError(
+            f"CACHE_OPTIONS holds {', '.join(map(repr, unknown))}, which {kind.__name__} does not "
+            f"know. It knows {', '.join(sorted(known - {'self', 'options'}))}."
+        )
+    return kind(*args, **options)
+
+
+def common(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What every kind of memcached backend takes from the settings."""
+    return {
+        "client": config.get("CACHE_MEMCACHED_CLIENT"),
+        "timeout": _seconds(config.get("CACHE_BACKEND_TIMEOUT"), 0.25),
+        "retry_after": max(1, _seconds(config.get("CACHE_BREAKER_DURATION"), 5)),
+    }
+
+
+def _seconds(value: Any, default: float) -> float:
+    return to_seconds(float(value) if isinstance(value, str) else value, default)
