@@ -14,7 +14,8 @@ Command: TypeAlias = tuple[Any, ...]
 
 
 def send(connection: Any, commands: Sequence[Command]) -> None:
-    connection.send_packed_command(connection.pack_commands(commands))
+    """All in one write, where redis-py would make one for every 6,000 bytes."""
+    connection.send_packed_command([b"".join(connection.pack_commands(commands))])
 
 
 def receive(connection: Any, count: int) -> list[Any]:

@@ -172,6 +172,7 @@ def build() -> Build:
         kwargs = {"default_timeout": 300, "threshold": 500, **options}
         backend = flask_cache_backend(name, None, config, [], kwargs)  # type: ignore[arg-type]
         assert isinstance(backend, RedisBackend)
+        backend.max_value_bytes = 1 << 20
         return backend
 
     return make
@@ -206,3 +207,18 @@ def counting_proxy(server: RedisServer) -> Iterator[CountingProxy]:
     proxy = CountingProxy(server.port)
     yield proxy
     proxy.close()
+
+
+@pytest.fixture(name="until", scope="session")
+def _until() -> Callable[..., None]:
+    return until
+
+
+@pytest.fixture(scope="session")
+def sentinel_type() -> type[SentinelServer]:
+    return SentinelServer
+
+
+@pytest.fixture(scope="session")
+def cluster_type() -> type[ClusterServers]:
+    return ClusterServers

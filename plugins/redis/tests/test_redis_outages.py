@@ -1,0 +1,103 @@
+"""A server that is not there yet, goes, hangs, restarts, or closes connections."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+import redis
+
+from flask_cache_core.errors import BackendError
+from flask_cache_core.testing.servers import RedisServer
+
+
+@pytest.fixture
+def own_server() -> Any:
+    with RedisServer() as running:
+        yield running
+
+
+def test_the_server_may_come_later(build: Any) -> None:
+    server = RedisServer()
+    backend = build("redis", CACHE_REDIS_PORT=server.port)
+    with pytest.raises(BackendError, match=f":{server.port}.*refused"):
+        backend.get("key")
+    with server:
+        assert backend.set("key", 1, 60) is True
+
+
+def test_a_connection_that_the_server_closed_is_renewed(
+    build: Any, server: RedisServer, client: redis.Redis
+) -> None:
+    backend = build("redis", CACHE_REDIS_PORT=server.port, client_name="idle")
+    for _ in range(3):
+        assert backend.set("key", 1, 60) is True
+        mine = [each["id"] for each in client.client_list() if each["name"] == "idle"]
+        for number in mine:
+            client.client_kill_filter(_id=number)
+        assert mine
+        assert backend.get("key") == 1
+
+
+def test_a_restart_between_two_operations_is_not_noticed(build: Any, own_server: Any) -> None:
+    backend = build("redis", CACHE_REDIS_PORT=own_server.port)
+    backend.set("key", 1, 60)
+    own_server.kill()
+    own_server.start()
+    assert backend.get("key") is None
+    assert backend.set("key", 2, 60) is True
+
+
+@pytest.mark.parametrize("kind", ["settings", "client"])
+def test_a_hanging_server_costs_the_budget_and_no_more(
+    build: Any, own_server: Any, kind: str
+) -> None:
+    ready = redis.Redis(port=own_server.port)
+    address: dict[str, Any] = (
+        {"CACHE_REDIS_PORT": own_server.port} if kind == "settings" else {"CACHE_REDIS_HOST": ready}
+    )
+    backend = build("redis", CACHE_BACKEND_TIMEOUT=0.3, **address)
+    backend.set("key", 1, 60)
+    own_server.pause()
+    try:
+        for _ in range(2):
+            began = time.monotonic()
+            with pytest.raises(BackendError, match=r"0\.3 seconds \(CACHE_BACKEND_TIMEOUT\)"):
+                backend.get_many(*map(str, range(2_000)))
+            assert time.monotonic() - began < 5
+    finally:
+        own_server.resume()
+    assert backend.get("key") == 1
+    ready.close()
+
+
+def test_replies_that_come_too_late_are_nobodys(build: Any, own_server: Any) -> None:
+    backend = build("redis", CACHE_REDIS_PORT=own_server.port, CACHE_BACKEND_TIMEOUT=0.3)
+    backend.set_many({"one": 1, "two": 2}, 60)
+    own_server.pause()
+    with pytest.raises(BackendError):
+        backend.get("one")
+    own_server.resume()
+    assert backend.get("two") == 2
+
+
+def test_a_full_server_says_what_to_do(build: Any) -> None:
+    with RedisServer(maxmemory="1mb", maxmemory_policy="noeviction") as full:
+        backend = build("redis", CACHE_REDIS_PORT=full.port)
+        with pytest.raises(BackendError, match="maxmemory-policy"):
+            for number in range(100):
+                backend.set(str(number), b"x" * 100_000, 60)
+        assert backend.get("no") is None
+
+
+def test_few_connections_are_shared(build: Any, server: RedisServer) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    backend = build("redis", CACHE_REDIS_PORT=server.port, max_connections=2, client_name="few")
+    backend.set("count", 0, 60)
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda _: backend.inc("count"), range(200)))
+    assert backend.get("count") == 200
+    with redis.Redis(port=server.port) as client:
+        assert sum(each["name"] == "few" for each in client.client_list()) <= 2
