@@ -1,0 +1,314 @@
+"""The filesystem backend: settings in, one file for each entry.
+
+Readers take no lock: they open one file and verify what they read. Writers take turns.
+Must not know Flask's request, decorators or what a value means.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from itertools import islice
+from math import inf
+from pathlib import Path
+from time import sleep, time
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from flask_cache_core.backend import ByteStore
+from flask_cache_core.errors import BackendError, ConfigError
+from flask_cache_core.typing import Timeout
+
+from .change import Change, Limits
+from .files import Files
+from .ledger import LONGEST_PAUSE
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from flask_cache_core.settings import Settings
+
+__all__ = ["FileSystemCache"]
+
+logger = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
+
+_TURN: Final = 256
+_DECIMAL: Final = re.compile(rb"-?[0-9]+")
+_POSITIONAL: Final = ("threshold", "default_timeout", "mode", "hash_method")
+
+
+class FileSystemCache(ByteStore):
+    """Entries in files under one directory, shared by the processes of one host.
+
+    :param cache_dir: created with mode 0700 where it does not exist.
+    :param threshold: entries that it holds at most, for each key prefix.
+    :param mode: permission bits of the files; directories get the matching search bits.
+    :param hash_method: names an entry's file after its key; bytes in, ``hexdigest()`` out.
+    :param max_bytes: bytes of all files of one key prefix at most, or ``None``.
+    :param backend_timeout: seconds that a write waits for other writers at most.
+    :param options: those of `ByteStore`.
+    """
+
+    atomic_add = True
+    settings = frozenset(
+        {
+            "CACHE_DIR", "CACHE_THRESHOLD", "CACHE_FILE_HASH_METHOD", "CACHE_MAX_BYTES",
+            "CACHE_KEY_PREFIX", "CACHE_SERIALIZER", "CACHE_COMPRESSION", "CACHE_CLEAR_ALL",
+        }
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        cache_dir: str | os.PathLike[str],
+        threshold: int = 500,
+        default_timeout: Timeout | None = None,
+        mode: int = 0o600,
+        hash_method: Callable[[bytes], Any] = hashlib.sha256,
+        *,
+        max_bytes: int | None = None,
+        backend_timeout: float = 0.25,
+        **options: Any,
+    ) -> None:
+        super().__init__(default_timeout=default_timeout, **options)
+        self._root = _checked_directory(cache_dir)
+        self._mode = _checked_mode(mode)
+        self._hash_method = _checked_hash(hash_method)
+        self._limits = Limits(
+            _checked_threshold(threshold), _checked_bytes(max_bytes), backend_timeout
+        )
+        if max_bytes is not None:
+            self.max_value_bytes = int(self._limits.room) * 3 // 4
+        self._damaged = 0
+        self._settle()
+
+    @classmethod
+    def factory(
+        cls, app: Flask, config: Mapping[str, Any], args: list[Any], kwargs: dict[str, Any]
+    ) -> FileSystemCache:
+        """Raises `ConfigError` where a setting is missing or wrong."""
+        if not config.get("CACHE_DIR"):
+            raise ConfigError(
+                "CACHE_TYPE='filesystem' needs CACHE_DIR: the directory for the cache's files, "
+                "for example os.path.join(app.instance_path, 'cache')."
+            )
+        options = {
+            "hash_method": config.get("CACHE_FILE_HASH_METHOD") or hashlib.sha256,
+            "max_bytes": config.get("CACHE_MAX_BYTES"),
+            "backend_timeout": config["CACHE_BACKEND_TIMEOUT"],
+            **kwargs,
+        }
+        for name in _POSITIONAL[: len(args)]:
+            options.pop(name, None)
+        try:
+            return cls(config["CACHE_DIR"], *args, **options)
+        except TypeError as error:
+            raise ConfigError(
+                f"CACHE_ARGS or CACHE_OPTIONS do not suit CACHE_TYPE='filesystem': {error}. It "
+                f"takes {', '.join(_POSITIONAL)}, max_bytes and key_prefix."
+            ) from error
+
+    def configure(self, settings: Settings) -> None:
+        super().configure(settings)
+        self._settle()
+        with suppress(BackendError, OSError):  # the disk may be back when it is needed
+            with self._change():
+                pass
+            self._files.discard(0)  # what a process that died in `clear` left
+
+    def _settle(self) -> None:
+        self._files = Files(self._root, self.delimited_prefix, self._mode, self._hash_method)
+
+    def where(self) -> str:
+        return f"{self._root} (CACHE_DIR)"
+
+    def counters(self) -> dict[str, int]:
+        counted = super().counters()
+        return counted | {"decode_failures": counted["decode_failures"] + self._damaged}
+
+    # -- primitives -------------------------------------------------------------------------
+
+    def _read(self, addresses: Sequence[str]) -> Sequence[bytes | None]:
+        now = time()
+        try:
+            return [self._look_up(address, now) for address in addresses]
+        except OSError as error:
+            raise self._failure(error) from error
+
+    def _look_up(self, address: str, now: float) -> bytes | None:
+        found = self._files.read(address)
+        if found is not None and found.data is None:  # damaged, or being replaced right now
+            with self._change() as change:
+                found = change.read(address)
+        return found.data if found is not None and found.expires > now else None
+
+    def _write(self, items: Mapping[str, bytes], timeout: float) -> Sequence[str]:
+        for turn in _turns(items.items()):
+            with self._change() as change:
+                for address, data in turn:
+                    change.write(address, data, _expiry(timeout))
+        return ()
+
+    def _write_batch(
+        self,
+        items: Mapping[str, bytes],
+        timeout: float,
+        added: Mapping[str, bytes],
+        added_timeout: float,
+        unlock: tuple[str, bytes] | None,
+    ) -> Sequence[str]:
+        if len(items) + len(added) > _TURN:
+            return super()._write_batch(items, timeout, added, added_timeout, unlock)
+        with self._change() as change:
+            for address, data in added.items():
+                if change.read(address) is None:
+                    change.write(address, data, _expiry(added_timeout))
+            for address, data in items.items():
+                change.write(address, data, _expiry(timeout))
+            if unlock is not None:
+                _remove_held(change, *unlock)
+        return ()
+
+    def _add(self, address: str, data: bytes, timeout: float) -> bool:
+        with self._change() as change:
+            if change.read(address) is not None:
+                return False
+            change.write(address, data, _expiry(timeout))
+            return True
+
+    def _remove(self, addresses: Sequence[str]) -> Sequence[str]:
+        removed: list[str] = []
+        for turn in _turns(addresses):
+            with self._change() as change:
+                removed += [address for address in turn if change.remove(address)]
+        return removed
+
+    def _increment(self, address: str, delta: int, timeout: float) -> int | None:
+        with self._change() as change:
+            found = change.read(address)
+            held, expires = (b"0", _expiry(timeout)) if found is None else found
+            if held is None or not _DECIMAL.fullmatch(held):
+                return None
+            value = int(held) + delta
+            change.write(address, b"%d" % value, expires)
+            return value
+
+    def _replace_if(self, address: str, held: bytes, data: bytes, timeout: float) -> bool:
+        with self._change() as change:
+            found = change.read(address)
+            if found is None or found.data != held:
+                return False
+            change.write(address, data, _expiry(timeout))
+            return True
+
+    def _remove_if(self, address: str, held: bytes) -> bool:
+        with self._change() as change:
+            return _remove_held(change, address, held)
+
+    def _clear(self) -> bool:
+        try:
+            everything = [self._files] if self.delimited_prefix else self._files.neighbours()
+        except FileNotFoundError:
+            return True
+        except OSError as error:
+            raise self._failure(error) from error
+        for files in everything:
+            with self._change(files) as change:
+                change.clear()
+            files.discard(self._limits.patience)
+        return True
+
+    @contextmanager
+    def _change(self, files: Files | None = None) -> Iterator[Change]:
+        try:
+            with Change(files or self._files, self._limits) as change:
+                yield change
+        except OSError as error:
+            raise self._failure(error) from error
+        if change.damaged:
+            self._tell_damaged(change.damaged)
+
+    def _tell_damaged(self, number: int) -> None:
+        if not self._damaged:
+            logger.warning(
+                "A file of the cache in %s does not hold what was written; it is treated as a "
+                "miss and removed. Further ones are only counted.",
+                self.where(),
+            )
+        self._damaged += number
+
+    def _failure(self, error: OSError) -> BackendError:
+        reason = error.strerror or str(error)
+        return BackendError(f"The cache in {self.where()} cannot be used: {reason}")
+
+
+def _expiry(timeout: float) -> float:
+    return time() + timeout if timeout else inf
+
+
+def _remove_held(change: Change, address: str, held: bytes) -> bool:
+    found = change.read(address)
+    return found is not None and found.data == held and change.remove(address)
+
+
+def _turns(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """Cut a large batch, and let others write in between."""
+    rest = iter(items)
+    turn = list(islice(rest, _TURN))
+    while turn:
+        yield turn
+        turn = list(islice(rest, _TURN))
+        if turn:
+            sleep(LONGEST_PAUSE)
+
+
+def _checked_directory(cache_dir: str | os.PathLike[str]) -> str:
+    try:
+        root = os.path.abspath(os.fspath(cache_dir))  # noqa: PTH100 - a string: it is joined often
+        Path(root).mkdir(mode=0o700, parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise ConfigError(
+            f"CACHE_DIR={cache_dir!r} cannot be a directory: {error.filename!r} is a file. Name a "
+            "directory; it is created where it does not exist."
+        ) from error
+    except OSError:
+        pass  # permissions, a full disk: that can change, and the first use tells of it
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"CACHE_DIR must be a path, not {cache_dir!r}.") from error
+    return root
+
+
+def _checked_mode(mode: int) -> int:
+    if isinstance(mode, int) and mode & 0o600 == 0o600 and mode <= 0o777:
+        return mode
+    raise ConfigError(
+        f"CACHE_OPTIONS['mode'] must be permission bits that let the owner read and write, such "
+        f"as 0o600, not {mode!r}."
+    )
+
+
+def _checked_hash(method: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    try:
+        int(method(b"").hexdigest(), 16)
+    except Exception as error:
+        raise ConfigError(
+            f"CACHE_FILE_HASH_METHOD must be a hash constructor such as hashlib.sha256, not "
+            f"{method!r}."
+        ) from error
+    return method
+
+
+def _checked_threshold(threshold: int) -> int:
+    if type(threshold) is int and 1 <= threshold < 1 << 32:
+        return threshold
+    raise ConfigError(f"CACHE_THRESHOLD must be a whole number of entries >= 1, not {threshold!r}.")
+
+
+def _checked_bytes(limit: int | None) -> int | None:
+    if limit is None or (type(limit) is int and limit >= 1):
+        return limit
+    raise ConfigError(f"CACHE_MAX_BYTES must be None or a whole number >= 1, not {limit!r}.")
