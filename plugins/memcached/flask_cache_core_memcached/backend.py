@@ -234,7 +234,9 @@ def _count(share: Share, address: str, delta: int, expire: int) -> int | None:
             answer = share.incr(address, delta)
             if isinstance(answer, int):
                 return answer
-        found = share.gets(address)
+            found = None if answer is None else share.gets(address)
+        else:
+            found = share.gets(address)
         if found is None:
             if share.add(address, b"%d" % delta, expire):
                 return delta

@@ -121,7 +121,7 @@ class Cluster:
 
     def _keeper(self, address: str) -> tuple[int, int]:
         """Owner and host; a dead server is tried again by one caller when its time is over."""
-        assert self._ring is not None  # noqa: S101 - one server needs no ring
+        assert self._ring is not None  # one server needs no ring
         if not self._dead_until:
             owner = self._ring.owner(address)
             return owner, owner

@@ -27,14 +27,26 @@ def build(
     options.update(kwargs)
     if "threshold" not in (config.get("CACHE_OPTIONS") or {}):
         options.pop("threshold", None)
-    known = set(inspect.signature(kind.__init__).parameters) | {"codec", "key_prefix", "clear_all"}
+    known = _parameters(kind)
     unknown = sorted(set(options) - known)
     if unknown:
         raise ConfigError(
             f"CACHE_OPTIONS holds {', '.join(map(repr, unknown))}, which {kind.__name__} does not "
-            f"know. It knows {', '.join(sorted(known - {'self', 'options'}))}."
+            f"know. It knows {', '.join(sorted(known))}."
         )
     return kind(*args, **options)
+
+
+def _parameters(kind: type) -> set[str]:
+    """All keyword arguments of *kind*, those that it passes on to its bases included."""
+    return {
+        name
+        for base in kind.__mro__
+        if "__init__" in vars(base)
+        for name, parameter in inspect.signature(vars(base)["__init__"]).parameters.items()
+        if name != "self"
+        and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    }
 
 
 def common(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ class CountingProxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._sockets = [self._listener]
         self._trips: list[int] = []
-        self.address = "127.0.0.1:{}".format(self._listener.getsockname()[1])
+        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property

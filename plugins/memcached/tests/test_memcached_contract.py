@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from flask_cache_core_memcached import MemcachedCache
 
 from flask_cache_core.testing import BackendContract
 from flask_cache_core.testing.servers import MemcachedServer
-from flask_cache_core_memcached import MemcachedCache
 
 
 class OnMemcached(BackendContract):

@@ -21,8 +21,8 @@ class _Raw(pylibmc.Client):  # type: ignore[misc]
     def serialize(self, value: bytes) -> tuple[bytes, int]:
         return value, 0
 
-    def deserialize(self, value: bytes, flags: int) -> bytes:
-        return value
+    def deserialize(self, value: bytes | None, flags: int) -> bytes:
+        return value or b""  # it is called with None for what is empty
 
 
 class PylibmcClient:
@@ -43,6 +43,9 @@ class PylibmcClient:
         )
 
     def get_multi(self, keys: Sequence[str]) -> Mapping[str, bytes]:
+        if len(keys) == 1:  # unlike get_multi, it tells of a connection that is gone
+            data = self._client.get(keys[0])
+            return {} if data is None else {keys[0]: data}
         started = monotonic()
         found: Mapping[str, bytes] = self._client.get_multi(keys)
         if len(found) < len(keys):

@@ -1,0 +1,132 @@
+"""The contract over SASL, and what is said when authentication fails."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask_cache_core_saslmemcached import SASLMemcachedCache
+
+from flask_cache_core.errors import BackendError, ConfigError
+from flask_cache_core.registry import registry
+from flask_cache_core.testing import BackendContract
+from flask_cache_core.testing.servers import MemcachedServer, free_port
+
+
+class TestContract(BackendContract):
+    @pytest.fixture
+    def make_backend(
+        self, sasl_server: MemcachedServer, sasl_credentials: dict[str, str]
+    ) -> Callable[[str], SASLMemcachedCache]:
+        return lambda prefix: SASLMemcachedCache(
+            [sasl_server.address], key_prefix=prefix, timeout=5, **sasl_credentials
+        )
+
+
+def failure(backend: SASLMemcachedCache, attempts: int = 2) -> str:
+    """What is said, the same each time."""
+    texts = set()
+    for _ in range(attempts):
+        with pytest.raises(BackendError) as caught:
+            backend.get("key")
+        texts.add(str(caught.value))
+    assert len(texts) == 1
+    return texts.pop()
+
+
+def test_a_wrong_password_is_called_one(sasl_server: MemcachedServer) -> None:
+    backend = SASLMemcachedCache([sasl_server.address], username="alice", password="wrong-pass")
+    text = failure(backend)
+    assert sasl_server.address in text
+    assert "CACHE_MEMCACHED_PASSWORD" in text
+    assert "refused" in text
+    assert "wrong-pass" not in text
+
+
+def test_a_server_without_sasl_is_called_one(
+    plain_server: MemcachedServer, sasl_credentials: dict[str, str]
+) -> None:
+    text = failure(SASLMemcachedCache([plain_server.address], **sasl_credentials))
+    assert "does not ask for SASL" in text
+    assert sasl_credentials["password"] not in text
+
+
+def test_a_server_that_is_down_is_called_down(sasl_credentials: dict[str, str]) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    text = failure(SASLMemcachedCache([address], **sasl_credentials))
+    assert address in text
+    assert "CACHE_MEMCACHED_SERVERS" in text
+    assert "CONNECTION" in text
+
+
+SCRIPT = """
+import sys
+if sys.argv[3:]:
+    import pylibmc
+from flask_cache_core_saslmemcached import SASLMemcachedCache
+backend = SASLMemcachedCache([sys.argv[1]], username="alice", password=sys.argv[2])
+try:
+    print(backend.set("key", "value", 60))
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+def run(server: MemcachedServer, password: str, *more: str, **environment: str) -> str:
+    base = {name: value for name, value in os.environ.items() if name != "SASL_PATH"}
+    command = [sys.executable, "-c", SCRIPT, server.address, password, *more]
+    done = subprocess.run(
+        command, env=base | environment, check=True, capture_output=True, text=True, timeout=60
+    )
+    return done.stdout
+
+
+def test_the_mechanisms_of_the_system_are_found(
+    sasl_server: MemcachedServer, sasl_credentials: dict[str, str]
+) -> None:
+    """Whatever libsasl2 pylibmc carries, and without a SASL_PATH."""
+    assert run(sasl_server, sasl_credentials["password"]) == "True\n"
+
+
+def test_missing_mechanisms_are_called_missing(
+    sasl_server: MemcachedServer, sasl_credentials: dict[str, str], tmp_path: Any
+) -> None:
+    text = run(sasl_server, sasl_credentials["password"], SASL_PATH=str(tmp_path))
+    if text == "True\n":
+        pytest.skip("this pylibmc uses the libsasl2 of the system")
+    assert text.startswith("BackendError")
+    assert "no SASL mechanism" in text
+    assert "SASL_PATH" in text
+
+
+@pytest.mark.parametrize("missing", ["CACHE_MEMCACHED_USERNAME", "CACHE_MEMCACHED_PASSWORD"])
+def test_both_credentials_are_wanted_at_set_up(missing: str) -> None:
+    config: dict[str, Any] = {
+        "CACHE_MEMCACHED_USERNAME": "alice",
+        "CACHE_MEMCACHED_PASSWORD": "s3cret",
+        missing: None,
+    }
+    with pytest.raises(ConfigError, match=missing):
+        registry.resolve("saslmemcached", Flask("app"), config, (), {"default_timeout": 1})
+
+
+def test_the_settings_make_a_backend(
+    sasl_server: MemcachedServer, sasl_credentials: dict[str, str]
+) -> None:
+    config = {
+        "CACHE_MEMCACHED_SERVERS": [sasl_server.address],
+        "CACHE_MEMCACHED_USERNAME": sasl_credentials["username"],
+        "CACHE_MEMCACHED_PASSWORD": sasl_credentials["password"],
+        "CACHE_BACKEND_TIMEOUT": 5,
+    }
+    kwargs = {"default_timeout": 60, "threshold": 500}
+    backend = registry.resolve("SASLMemcachedCache", Flask("app"), config, (), kwargs)
+    assert isinstance(backend, SASLMemcachedCache)
+    assert backend.set("settings", "value") is True
+    assert backend.get("settings") == "value"
+    assert sasl_credentials["password"] not in repr(vars(backend)) + backend.where()
