@@ -57,14 +57,14 @@ class TestSimple(BackendContract):
 class TestTinyStore(BackendContract):
     @pytest.fixture
     def make_backend(self, tmp_path: Path) -> Callable[[str], BaseCache]:
-        maker: Callable[[str], BaseCache] = mutants.TinyStore.maker(tmp_path)
+        maker: Callable[[str], BaseCache] = mutants.TinyStore.maker(lambda: tmp_path)
         return maker
 
 
 class TestSharedStore(BackendContract):
     @pytest.fixture
     def make_backend(self, tmp_path: Path) -> Callable[[str], BaseCache]:
-        maker: Callable[[str], BaseCache] = mutants.SharedStore.maker(tmp_path)
+        maker: Callable[[str], BaseCache] = mutants.SharedStore.maker(lambda: tmp_path)
         return maker
 
 
