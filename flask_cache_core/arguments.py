@@ -54,6 +54,9 @@ _VALUES: Final = (
     ipaddress.IPv4Network,
     ipaddress.IPv6Network,
 )
+#: How many types are remembered with their way of being identified.
+_KNOWN_TYPES: Final = 1024
+
 _ADDRESS: Final = re.compile(r"\bat 0x[0-9A-Fa-f]+")
 
 
@@ -145,10 +148,12 @@ class Identities:
 
     def __init__(self) -> None:
         self._registered: dict[type, Callable[[Any], object]] = {}
+        self._by_type: dict[type, Callable[[Any], str]] = {}
 
     def register(self, kind: type, function: Callable[[Any], object]) -> None:
         """Let *function* give the identity of every instance of *kind*."""
         self._registered[kind] = function
+        self._by_type.clear()
 
     def text(self, arguments: tuple[Any, ...]) -> str:
         """Text that is equal only for arguments that are equal, of equal types.
@@ -169,66 +174,90 @@ class Identities:
         kind = type(value)
         if kind in _SCALARS:
             return repr(value)
-        if self._registered or kind not in _CONTAINERS:
-            chosen = self._chosen(value, kind)
-            if chosen is not None:
-                return chosen
-        container = _CONTAINERS.get(kind)
-        if container is not None:
-            return container(self, value)
-        return self._of_known(value, kind)
+        identity = self._by_type.get(kind)
+        if identity is not None:
+            return identity(value)
+        identity = self._choose(value, value.__class__)
+        if value.__class__ is kind:  # not so for a proxy, which stands for one type after another
+            if len(self._by_type) >= _KNOWN_TYPES:
+                self._by_type.clear()
+            self._by_type[kind] = identity
+        return identity(value)
 
-    def _chosen(self, value: object, kind: type) -> str | None:
-        """The identity that the value's author, or the app's, decided on."""
+    def _choose(self, value: Any, kind: type) -> Callable[[Any], str]:
+        """How values of this *kind*, of which *value* is one, are identified."""
         if isinstance(value, type):
-            return None
+            return _class_identity
         for name in ("__cache_key__", "__caching_id__"):
-            method = getattr(value, name, None)
-            if method is not None:
-                return f"<{_class_name(kind)} {name} {self.of(method())}>"
+            if hasattr(kind, name):
+                return _Named(kind, name, functools.partial(self._of_method, name))
         for base in kind.__mro__:
             if base in self._registered:
-                identity = self.of(self._registered[base](value))
-                return f"<{_class_name(kind)} registered {identity}>"
-        return None
-
-    def _of_known(self, value: Any, kind: type) -> str:
-        if isinstance(value, type):
-            return _class_identity(value)
-        if isinstance(value, enum.Enum):
-            return f"<{_class_name(kind)} {value.name or value.value!r}>"
-        for known, identity in _KNOWN:
+                function = self._registered[base]
+                return _Named(kind, "registered", functools.partial(self._of_result, function))
+        if kind in _CONTAINERS:
+            return functools.partial(_CONTAINERS[kind], self)
+        for known, describe in _KNOWN:
             if isinstance(value, known):
-                return f"<{_class_name(kind)} {identity(self, value)}>"
-        if dataclasses.is_dataclass(value) and hasattr(kind.__repr__, "__wrapped__"):
-            parts = [getattr(value, field.name) for field in dataclasses.fields(value)]
-            return f"<{_class_name(kind)} {self.of(parts)}>"
-        content = self._content(value)
-        if content is not None:
-            return f"<{_class_name(kind)} {content}>"
-        return self._of_object(value, kind)
+                return _Named(kind, "", functools.partial(describe, self))
+        return self._choose_by_content(value, kind)
 
-    def _content(self, value: Any) -> str | None:
-        """Buffers and arrays, whose ``repr`` is cut off where it gets long."""
-        try:
-            view = memoryview(value)
-        except (TypeError, ValueError, BufferError):
-            if not hasattr(value, "__array__"):
-                return None
-            return "array " + hashlib.sha256(_pickled(value)).hexdigest()
-        if "O" in view.format:
-            return f"objects {view.shape} {self.of(value.tolist())}"
-        hashed = hashlib.sha256(view.tobytes()).hexdigest()
-        return f"buffer {view.format} {view.shape} {hashed}"
+    def _of_method(self, name: str, value: object) -> str:
+        return self.of(getattr(value, name)())
 
-    def _of_object(self, value: object, kind: type) -> str:
+    def _of_result(self, function: Callable[[Any], object], value: object) -> str:
+        return self.of(function(value))
+
+    def _choose_by_content(self, value: Any, kind: type) -> Callable[[Any], str]:
+        if dataclasses.is_dataclass(kind) and hasattr(kind.__repr__, "__wrapped__"):
+            names = [field.name for field in dataclasses.fields(kind)]
+            return _Named(kind, "", lambda v: self.of([getattr(v, name) for name in names]))
+        if hasattr(kind, "__array__") or _is_buffer(value):
+            return _Named(kind, "", functools.partial(_content, self))
         if isinstance(value, str):
-            return f"<{_class_name(kind)} {str.__repr__(value)}>"
-        if not _has_default_repr(kind):
-            text = repr(value)
-            if not _ADDRESS.search(text):
-                return f"<{_class_name(kind)} repr {text!r}>"
-        return f"<{_class_name(kind)} object {_tokens.of(value)}>"
+            return _Named(kind, "", str.__repr__)
+        if _has_default_repr(kind):
+            return _Named(kind, "object", _tokens.of)
+        return _Named(kind, "repr", _own_repr)
+
+
+class _Named:
+    """An identity with its class, and the way in which it was found, in front."""
+
+    def __init__(self, kind: type, way: str, identity: Callable[[Any], str]) -> None:
+        self._prefix = f"<{_class_name(kind)} {way} "
+        self._identity = identity
+
+    def __call__(self, value: Any) -> str:
+        return f"{self._prefix}{self._identity(value)}>"
+
+
+def _own_repr(value: object) -> str:
+    text = repr(value)
+    if " at 0x" in text and _ADDRESS.search(text):
+        return _tokens.of(value)
+    return repr(text)
+
+
+def _is_buffer(value: Any) -> bool:
+    try:
+        memoryview(value)
+    except TypeError:
+        return False
+    except (ValueError, BufferError):
+        return True
+    return True
+
+
+def _content(self: Identities, value: Any) -> str:
+    """Buffers and arrays, whose ``repr`` is cut off where it gets long."""
+    try:
+        view = memoryview(value)
+    except (TypeError, ValueError, BufferError):
+        return "array " + hashlib.sha256(_pickled(value)).hexdigest()
+    if "O" in view.format:
+        return f"objects {view.shape} {self.of(value.tolist())}"
+    return f"buffer {view.format} {view.shape} {hashlib.sha256(view.tobytes()).hexdigest()}"
 
 
 def _has_default_repr(kind: Any) -> bool:
@@ -373,7 +402,8 @@ _KNOWN: Final[tuple[tuple[Any, Callable[[Identities, Any], str]], ...]] = (
     (functools.partial, _partial),
     ((datetime.datetime, datetime.time), _moment),
     (_VALUES, lambda self, value: repr(value)),
-    ((bytearray, array.array, memoryview), lambda self, value: self._content(value) or ""),
+    (enum.Enum, lambda self, value: value.name or self.of(value.value)),
+    ((bytearray, array.array, memoryview), _content),
     (Mapping, _pairs),
     (Set, _unordered),
     (collections.deque, lambda self, value: f"{value.maxlen} {_in_order(self, value)}"),

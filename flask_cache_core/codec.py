@@ -111,7 +111,7 @@ class Codec:
         if kind == _PICKLED:
             signature, payload = rest[:_SIGNATURE], rest[_SIGNATURE:]
             self._verify(key, kind + mark, signature, payload)
-            return pickle.loads(_decompress(mark, payload))  # noqa: S301 - verified
+            return pickle.loads(_decompress(mark, payload))  # noqa: S301
         raise DecodeError(f"stored bytes are of an unknown kind, {kind!r}")
 
     def _serialize(self, value: object) -> tuple[bytes, bytes]:
@@ -135,7 +135,7 @@ class Codec:
         if not self._secrets:
             raise SerializationError(
                 f"{reason}, and values are pickled only inside a signature: set SECRET_KEY or "
-                "CACHE_SECRET_KEYS, or cache plain data (numbers, text, lists, dicts, dataclasses …)."
+            return pickle.loads(_decompress(mark, payload))  # noqa: S301
             )
         try:
             return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)

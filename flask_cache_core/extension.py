@@ -21,7 +21,7 @@ from .entry import Entry, to_seconds
 from .errors import CacheWarning, ConfigError, NotInitializedError
 from .keys import HashMethod, check_key
 from .locks import held
-from .lookup import Call, FlightOptions, Policy, fetch, peek, put
+from .lookup import FlightOptions, GivenCall, Policy, fetch, peek, put
 from .memoize import Memoized, MemoizedFunctions
 from .naming import Names
 from .options import TagsOption, stamps
@@ -214,7 +214,7 @@ class Cache:
         seconds = to_seconds(timeout, state.backend.default_timeout)
         if tags:
             policy = Policy.of({}, state.settings)
-            return put(state, Call(key, stamps(tags), policy, seconds), value)
+            return put(state, GivenCall(key, stamps(tags), policy, seconds), value)
         write = functools.partial(state.backend.set, key, value, seconds)
         return state.store.direct(write, (key,)) not in (False, MISSING)
 
@@ -420,7 +420,7 @@ class Cache:
         return found.delete(path, query_args, view_args)
 
 
-class _Made(Call):
+class _Made(GivenCall):
     """A value that a factory makes."""
 
     __slots__ = ("run",)

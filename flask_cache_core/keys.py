@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any
 
 from .errors import InvalidKeyError
@@ -41,16 +42,31 @@ def digest(text: str, hash_method: HashMethod = hashlib.sha256) -> str:
 
 def joined(parts: Iterable[str]) -> str:
     """Join *parts* so that no other list of parts gives the same string."""
-    return "|".join(part.replace("%", "%25").replace("|", "%7C") for part in parts)
+    return "|".join(map(_escaped, parts))
+
+
+def _escaped(part: str) -> str:
+    return part.replace("%", "%25").replace("|", "%7C")
 
 
 def memoize_key(name: str, arguments: str) -> str:
     return f"memo|{name}|{arguments}"
 
 
-def view_key(prefix: str, name: str, origin: str, query: str, path: str) -> str:
+def view_head(prefix: str, name: str) -> str:
+    """What all keys of one view begin with."""
+    return f"{prefix}|{_escaped(name)}|"
+
+
+def view_key(head: str, origin: str, query: str, path: str) -> str:
     """The path, which may hold anything, comes last; what precedes it is escaped or hashed."""
-    return f"{prefix}|{joined((name, origin))}|{query}|{path}"
+    return f"{head}{origin}|{query}|{path}"
+
+
+@lru_cache(maxsize=1024)
+def origin(scheme: str, host: str, root: str) -> str:
+    """The part of an address before the path: two hosts, or two mounts, are two sites."""
+    return _escaped(f"{scheme}://{host.lower()}{root}")
 
 
 def variant_key(key: str, variant: str) -> str:
@@ -67,6 +83,7 @@ def function_stamp(name: str) -> str:
     return _FUNCTION + name
 
 
+@lru_cache(maxsize=1024)
 def instance_stamp(name: str, instance: str) -> str:
     return f"{_INSTANCE}{name}|{digest(instance)}"
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from .settings import Settings
     from .state import AppState
 
-__all__ = ["Call", "FlightOptions", "Outcome", "Policy", "Raised", "fetch"]
+__all__ = ["Call", "FlightOptions", "GivenCall", "Outcome", "Policy", "Raised", "fetch"]
 
 logger = logging.getLogger("flask_cache_core")
 
@@ -134,26 +134,36 @@ class Raised(NamedTuple):
 
 
 class Call:
-    """One call of something cached."""
+    """One call of something cached. Subclasses say how it is made, and what is done with it."""
 
-    __slots__ = ("base", "forced", "key", "maker", "policy", "stamps", "timeout")
+    __slots__ = ("forced", "key", "plain", "stamps")
 
-    def __init__(
-        self,
-        key: str,
-        stamps: tuple[str, ...],
-        policy: Policy,
-        timeout: Timeout | None,
-        *,
-        forced: bool = False,
-        maker: str = "",
-    ) -> None:
-        self.base = self.key = key
-        self.stamps = stamps
-        self.policy = policy
-        self.timeout = timeout
-        self.forced = forced
-        self.maker = maker
+    #: Where the value is kept.
+    key: str
+    #: The keys of the stamps that it stands under.
+    stamps: tuple[str, ...]
+    #: Compute, even where a value is stored.
+    forced: bool
+    #: Nobody but the entry itself has a say in what is a hit.
+    plain: bool
+
+    @property
+    def policy(self) -> Policy:
+        raise NotImplementedError  # pragma: no cover
+
+    @property
+    def timeout(self) -> Timeout | None:
+        raise NotImplementedError  # pragma: no cover
+
+    @property
+    def maker(self) -> str:
+        """Tells apart what may be stored under one key by several makers."""
+        return ""
+
+    @property
+    def base(self) -> str:
+        """The key of the page that `key` may be a variant of."""
+        return self.key
 
     def run(self) -> Any:
         """Compute; a coroutine where the caller is one."""
@@ -179,6 +189,40 @@ class Call:
         """Tell the app whether the value was there."""
 
 
+class GivenCall(Call):
+    """A call whose key, policy and timeout are simply given."""
+
+    __slots__ = ("_maker", "_policy", "_timeout")
+
+    def __init__(
+        self,
+        key: str,
+        stamps: tuple[str, ...],
+        policy: Policy,
+        timeout: Timeout | None,
+        maker: str = "",
+    ) -> None:
+        self.key = key
+        self.stamps = stamps
+        self.forced = False
+        self.plain = not policy.beta
+        self._policy = policy
+        self._timeout = timeout
+        self._maker = maker
+
+    @property
+    def policy(self) -> Policy:
+        return self._policy
+
+    @property
+    def timeout(self) -> Timeout | None:
+        return self._timeout
+
+    @property
+    def maker(self) -> str:
+        return self._maker
+
+
 class Reading(NamedTuple):
     """What one `get_many` said."""
 
@@ -194,7 +238,19 @@ class Reading(NamedTuple):
 
 def fetch(state: AppState, call: Call) -> Any:
     """The value of *call*: from the cache, from whoever computes it already, or computed."""
-    reading = read(state, call)
+    landings = state.flights.landings
+    stamps = _stamps(state, call)
+    found = _ask(state, call.key, stamps)
+    if found is not None and call.plain:
+        entry = found[0]
+        if (
+            type(entry) is Entry
+            and _holds(entry, call, stamps, found)
+            and entry.fresh_until > time.time()
+            and type(entry.value) is not Variants
+        ):
+            return hit(state, call, entry)
+    reading = _interpret(state, call, stamps, found, landings) or read(state, call)
     if fresh(state, call, reading):
         return hit(state, call, reading.entry)
     ran = _drive(resolve(state, call, reading), call)
@@ -203,70 +259,79 @@ def fetch(state: AppState, call: Call) -> Any:
     return ran.value
 
 
-def read(state: AppState, call: Call) -> Reading:
-    """Ask the backend once; again only the first time that this process meets an entry that
-    depends on more than its caller can know, or a page that has variants.
-    """
+def _stamps(state: AppState, call: Call) -> tuple[str, ...]:
+    """The stamps to ask for: the call's, and those that its entry is known to have beyond."""
     if state.varying and call.base in state.varying:
         call.key = call.variant(state.varying[call.base])
-    landings = 0
+    if state.inherited and call.key in state.inherited:
+        return call.stamps + state.inherited.get(call.key, ())
+    return call.stamps
+
+
+def _ask(state: AppState, key: str, stamps: tuple[str, ...]) -> list[Any] | None:
+    """The entry, its stamps, and in a store that is shared, the barrier of its key."""
+    if state.shared:
+        return state.get_many(key, *stamps, barrier_key(key))
+    return state.get_many(key, *stamps)
+
+
+def _holds(entry: Entry, call: Call, stamps: tuple[str, ...], found: list[Any]) -> bool:
+    """Whether all that *entry* depends on is as it was when it was computed."""
+    count = len(stamps) + 1
+    return (
+        entry.tokens == tuple(found[1:count])
+        and entry.stamps == stamps
+        and entry.maker == call.maker
+        and (len(found) == count or found[count] is None or found[count] == entry.barrier)
+    )
+
+
+def read(state: AppState, call: Call) -> Reading:
+    """Ask the backend, and ask again only the first time that this process meets an entry that
+    depends on more than its caller can know, or a page that has variants.
+    """
     for _ in range(3):
         landings = state.flights.landings
-        asked = call.stamps
-        if state.inherited:
-            asked += state.inherited.get(call.key) or ()
-        barrier: str | None = None
-        if state.shared:
-            found = state.get_many(call.key, barrier_key(call.key), *asked)
-            if found is None:
-                return Reading(None, [], None, False, landings)
-            barrier = found.pop(1)
-        else:
-            found = state.get_many(call.key, *asked)
-            if found is None:
-                return Reading(None, [], None, False, landings)
-        entry = found.pop(0)
-        if entry is not None and type(entry) is not Entry and not call.stamps:
-            entry = Entry(entry, 0, inf, 0, barrier=barrier, maker=call.maker)  # put by cache.set
-        valid = _verify(state, call, entry, asked, found, barrier)
-        if valid is not None:
-            return Reading(
-                entry if valid else None, found[: len(call.stamps)], barrier, True, landings
-            )
-    return Reading(None, [], None, False, landings)  # it changes faster than it can be read
+        stamps = _stamps(state, call)
+        found = _ask(state, call.key, stamps)
+        reading = _interpret(state, call, stamps, found, landings)
+        if reading is not None:
+            return reading
+    return Reading(None, [], None, False, 0)  # it changes faster than it can be read
 
 
-def _verify(
-    state: AppState,
-    call: Call,
-    entry: object,
-    asked: tuple[str, ...],
-    tokens: list[Any],
-    barrier: str | None,
-) -> bool | None:
-    """Whether *entry* is valid; ``None``: ask again, now that it is known what for."""
-    if type(entry) is not Entry:
-        return False
-    if barrier is not None and barrier != entry.barrier:
-        return False
-    if entry.maker != call.maker:
-        return False
-    if entry.stamps != asked:
-        held = dict(zip(asked, tokens, strict=True))
-        unknown = tuple(stamp for stamp in entry.stamps if stamp not in held)
-        if not set(call.stamps).issubset(entry.stamps):
-            return False
-        if unknown:
-            state.inherited.put(call.key, tuple(s for s in entry.stamps if s not in call.stamps))
+def _interpret(
+    state: AppState, call: Call, stamps: tuple[str, ...], found: list[Any] | None, landings: int
+) -> Reading | None:
+    """What was found; ``None``: it has to be asked for again, as is now known."""
+    if found is None:
+        return Reading(None, [], None, False, landings)
+    barrier = found[len(stamps) + 1] if state.shared else None
+    tokens = found[1 : len(call.stamps) + 1]
+    entry = found[0]
+    if entry is not None and type(entry) is not Entry and not call.stamps:
+        entry = Entry(entry, 0, inf, 0, barrier=barrier, maker=call.maker)  # put by `cache.set`
+    if type(entry) is Entry and entry.stamps != stamps:
+        if set(entry.stamps).issuperset(call.stamps) and not set(stamps).issuperset(entry.stamps):
+            inherited = tuple(stamp for stamp in entry.stamps if stamp not in call.stamps)
+            state.inherited.put(call.key, inherited)
             return None
-        tokens = [held[stamp] for stamp in entry.stamps]
-    if entry.tokens != tuple(tokens):
-        return False
+        entry = _reordered(entry, call, stamps, found)
+    if type(entry) is not Entry or not _holds(entry, call, stamps, found):
+        return Reading(None, tokens, barrier, True, landings)
     if type(entry.value) is Variants:
         state.varying.put(call.base, entry.value.names)
-        call.key = call.variant(entry.value.names)
         return None
-    return True
+    return Reading(entry, tokens, barrier, True, landings)
+
+
+def _reordered(entry: Entry, call: Call, stamps: tuple[str, ...], found: list[Any]) -> Entry | None:
+    """An entry that depends on some of *stamps* only, as one that depends on them all."""
+    own = dict(zip(entry.stamps, entry.tokens, strict=True))
+    if not own.keys() <= set(stamps) or not own.keys() >= set(call.stamps):
+        return None
+    tokens = tuple(own.get(stamp, token) for stamp, token in zip(stamps, found[1:], strict=False))
+    return entry._replace(stamps=stamps, tokens=tokens)
 
 
 def fresh(state: AppState, call: Call, reading: Reading) -> bool:
@@ -289,7 +354,8 @@ def hit(state: AppState, call: Call, entry: Entry | None) -> Any:
     state.hits += 1
     if current.get() is not None:
         _inherit(zip(entry.stamps, entry.tokens, strict=True))
-    call.announce(True)
+    if not call.plain:
+        call.announce(True)
     return call.reveal(entry.value)
 
 
@@ -302,7 +368,7 @@ def _inherit(stamps: Any) -> None:
 
 def peek(state: AppState, key: str, stored: Entry) -> Entry | None:
     """*stored*, which was read from *key*, or what has replaced it, if valid and fresh."""
-    call = Call(key, stored.stamps, _ANY_POLICY, None, maker=stored.maker)
+    call = GivenCall(key, stored.stamps, _ANY_POLICY, None, stored.maker)
     reading = read(state, call)
     return reading.entry if fresh(state, call, reading) else None
 

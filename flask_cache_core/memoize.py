@@ -10,7 +10,7 @@ import logging
 import types
 import weakref
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar, overload
 
 from . import signals
 from .arguments import CallShape
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 __all__ = ["BoundMemoized", "Memoized", "MemoizedFunctions"]
 
 logger = logging.getLogger("flask_cache_core")
+
+#: Characters of arguments that stand in a key of this process as they are.
+_LONG: Final = 64
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -62,6 +65,10 @@ class _Resolved(NamedTuple):
     name: str
     stamp: str
     hash_method: HashMethod
+    #: Nobody has a say in what is a hit.
+    plain: bool
+    #: Arguments do not stand in keys as they are.
+    hashed: bool
 
 
 class BoundMemoized(Bound[P, R]):
@@ -85,7 +92,7 @@ class Memoized(Decorated[P, R]):
         self.name = cache.names.name(function)
         self.shape = CallShape(function, options.args_to_ignore)
         self.options = options
-        self._tags = Tags(options.tags, self.shape)
+        self._tags = Tags(options.tags, self.shape) if options.tags != () else None
         self._unless = Condition.maybe(options.unless)
         self._forced = Condition.maybe(options.forced_update)
         self.is_stale = Condition.maybe(options.is_stale, first=1)
@@ -118,9 +125,7 @@ class Memoized(Decorated[P, R]):
         except Exception:
             self._without_key(state, args, kwargs)
             return None
-        return MemoizedCall(
-            key, stamps, resolved.policy, self.cache_timeout, forced, state, self, args, kwargs
-        )
+        return MemoizedCall(self, resolved, key, stamps, args, kwargs, forced=forced)
 
     def _without_key(self, state: AppState, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Bypass the cache: the call itself tells its caller if the arguments are wrong."""
@@ -138,12 +143,15 @@ class Memoized(Decorated[P, R]):
         name = options.make_name(self.name) if options.make_name is not None else self.name
         if by_source:
             name += "#" + source_digest(self.uncached)
+        policy = Policy.of(options.flight, settings)
         self._resolved = _Resolved(
             state,
-            Policy.of(options.flight, settings),
+            policy,
             name,
             function_stamp(self.name),
             options.hash_method or settings.hash_method,
+            not (self.is_stale or settings.enable_signals or policy.beta),
+            state.shared or options.hash_method is not None,
         )
         return self._resolved
 
@@ -160,10 +168,13 @@ class Memoized(Decorated[P, R]):
             text = f"{instance}.{identities.text(arguments[1:])}"
         else:
             text = identities.text(arguments)
-        stamps += self._tags.constant or self._tags.stamps(args, kwargs)
+        if self._tags is not None:
+            stamps += self._tags.stamps(args, kwargs)
         if self._make_key is not None:
             return self._make_key(self.uncached, *args, **kwargs), stamps
-        return memoize_key(resolved.name, digest(text, resolved.hash_method)), stamps
+        if resolved.hashed or len(text) > _LONG:
+            text = digest(text, resolved.hash_method)
+        return memoize_key(resolved.name, text), stamps
 
     def _default_key(self, f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> str:
         """The key for the given arguments; *f* is the undecorated function, as ever."""
@@ -213,25 +224,35 @@ class MemoizedCoroutine(Awaited[P, R], Memoized[P, R]):
 class MemoizedCall(Call):
     """One call of a memoized function."""
 
-    __slots__ = ("_args", "_kwargs", "_memoized", "_state")
+    __slots__ = ("_args", "_kwargs", "_memoized", "_resolved")
 
     def __init__(
         self,
+        memoized: Memoized[..., Any],
+        resolved: _Resolved,
         key: str,
         stamps: tuple[str, ...],
-        policy: Policy,
-        timeout: Timeout | None,
-        forced: bool,
-        state: AppState,
-        memoized: Memoized[..., Any],
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
+        *,
+        forced: bool,
     ) -> None:
-        super().__init__(key, stamps, policy, timeout, forced=forced)
-        self._state = state
+        self.key = key
+        self.stamps = stamps
+        self.forced = forced
+        self.plain = resolved.plain and not forced
+        self._resolved = resolved
         self._memoized = memoized
         self._args = args
         self._kwargs = kwargs
+
+    @property
+    def policy(self) -> Policy:
+        return self._resolved.policy
+
+    @property
+    def timeout(self) -> Timeout | None:
+        return self._memoized.cache_timeout
 
     def run(self) -> Any:
         return joined(self._memoized.uncached(*self._args, **self._kwargs))
@@ -248,7 +269,7 @@ class MemoizedCall(Call):
         return condition is not None and condition(stored, *self._args, **self._kwargs)
 
     def announce(self, hit: bool) -> None:
-        if not self._state.settings.enable_signals:
+        if not self._resolved.state.settings.enable_signals:
             return
         signal = signals.cache_memoize_hit if hit else signals.cache_memoize_miss
         signal.send(

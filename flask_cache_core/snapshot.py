@@ -29,10 +29,12 @@ class Pickled(NamedTuple):
 
 
 def freeze(value: object) -> object:
-    """Something that later changes to *value* cannot reach.
+    """Something that later changes to *value* cannot reach. Entries are frozen by their value.
 
     Raises `SerializationError` for a mutable value that cannot be pickled.
     """
+    if type(value) is Entry:
+        return value._replace(value=freeze(value.value))
     if is_immutable(value):
         return value
     try:
@@ -48,13 +50,21 @@ def thaw(frozen: object) -> object:
     """The value given to `freeze`, or a copy that the caller may change at will."""
     if type(frozen) is Pickled:
         return pickle.loads(frozen.data)  # noqa: S301 - made by freeze in this process
+    if type(frozen) is Entry and type(frozen.value) is Pickled:
+        return frozen._replace(value=thaw(frozen.value))
     return frozen
+
+
+def is_pickled(frozen: object) -> bool:
+    """Whether `thaw` has anything to do."""
+    value = frozen.value if type(frozen) is Entry else frozen
+    return type(value) is Pickled
 
 
 def is_immutable(value: object) -> bool:
     kind = type(value)
     if kind in _IMMUTABLE:
         return True
-    if kind is tuple or kind is frozenset or kind is Entry or kind is Variants:
+    if kind is tuple or kind is frozenset or kind is Variants:
         return all(map(is_immutable, value))  # type: ignore[call-overload]
     return False

@@ -15,7 +15,7 @@ from jinja2.parser import Parser
 
 from .errors import NotInitializedError
 from .keys import fragment_key
-from .lookup import Call, Policy, fetch
+from .lookup import Call, GivenCall, Policy, fetch
 from .options import stamps
 from .typing import Timeout
 
@@ -108,7 +108,7 @@ async def _awaited(state: AppState, call: Call) -> Any:
     return await aio.fetch(state, call)
 
 
-class FragmentCall(Call):
+class FragmentCall(GivenCall):
     """One rendering of a fragment."""
 
     __slots__ = ("_caller",)
@@ -122,7 +122,7 @@ class FragmentCall(Call):
         maker: str,
         caller: Callable[[], str | Awaitable[str]],
     ) -> None:
-        super().__init__(key, stamps, policy, timeout, maker=maker)
+        super().__init__(key, stamps, policy, timeout, maker)
         self._caller = caller
 
     def run(self) -> Any:

@@ -8,7 +8,16 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, TypeVar, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Concatenate,
+    NamedTuple,
+    ParamSpec,
+    TypeVar,
+    overload,
+)
 from urllib.parse import parse_qsl, unquote
 
 from flask import Flask, Request, after_this_request, has_request_context, request
@@ -23,7 +32,16 @@ from .arguments import CallShape
 from .decorated import Awaited, Bound, Decorated
 from .entry import to_seconds
 from .errors import ConfigError
-from .keys import HashMethod, check_key, digest, variant_key, view_key, view_stamp
+from .keys import (
+    HashMethod,
+    check_key,
+    digest,
+    origin,
+    variant_key,
+    view_head,
+    view_key,
+    view_stamp,
+)
 from .lookup import Call, FlightOptions, Outcome, Policy, Raised
 from .memoize import joined
 from .naming import source_digest
@@ -76,279 +94,53 @@ class _Resolved(NamedTuple):
     app: Flask
     policy: Policy
     responses: http.Policy
+    head: str
     source: str
     hash_method: HashMethod
-
-
-class CachedFunction(Decorated[P, R]):
-    """What `Cache.cached` makes of a view or a function."""
-
-    def __init__(self, cache: Cache, function: Callable[P, R], options: CachedOptions) -> None:
-        super().__init__(cache, function, options.timeout)
-        self.name = cache.names.name(function)
-        self.options = options
-        self._shape = CallShape(function)
-        self._tags = Tags(options.tags, self._shape)
-        self._unless = Condition.maybe(options.unless)
-        self._forced = Condition.maybe(options.forced_update)
-        self.is_stale = Condition.maybe(options.is_stale, first=1)
-        self._query = frozenset(options.query) if options.query is not None else None
-        self._by_query = options.query_string or self._query is not None
-        self.vary_on = tuple(options.vary_on)
-        self._make_key: Callable[..., str] | None = None
-        #: The key is the app's own business, and so is whom the value under it is for.
-        self.own_key = callable(options.make_cache_key) or callable(options.key_prefix)
-        self._by_path = not self.own_key and "%s" in str(options.key_prefix)
-        self._resolved: _Resolved | None = None
-
-    @overload
-    def __get__(self, instance: None, owner: type | None = None, /) -> CachedFunction[P, R]: ...
-
-    @overload
-    def __get__(
-        self: CachedFunction[Concatenate[S, Q], R], instance: S, owner: type | None = None, /
-    ) -> Bound[Q, R]: ...
-
-    def __get__(self, instance: Any, owner: type | None = None, /) -> Any:
-        return self if instance is None else self.binds(self, instance)
-
-    def call_for(
-        self, state: AppState, args: tuple[Any, ...], kwargs: dict[str, Any], *, forced: bool
-    ) -> CachedCall | None:
-        if self._unless is not None and self._unless(self.uncached, *args, **kwargs):
-            return None
-        resolved = self._resolved
-        if resolved is None or resolved.state is not state:
-            resolved = self._resolve(state)
-        req = _current_request()
-        is_view = req is not None and self._is_view(resolved.app, req, args)
-        if is_view and not self._admits(resolved, req):
-            return None
-        try:
-            key, stamps = self._identify(resolved, req, args, kwargs)
-        except Exception:
-            if state.debug:
-                raise
-            logger.warning("%r is not answered from the cache: no key.", self, exc_info=True)
-            return None
-        if self._forced is not None:
-            forced = forced or self._forced(*args, **kwargs)
-        return self._make_call(
-            key, stamps, resolved, self.cache_timeout, forced, self, req if is_view else None,
-            args, kwargs,
-        )  # fmt: skip
-
-    def _make_call(self, *parts: Any) -> CachedCall:
-        return CachedCall(*parts)
-
-    def _admits(self, resolved: _Resolved, req: Request | None) -> bool:
-        assert req is not None
-        names = [name.lower() for name in self.vary_on if isinstance(name, str)]
-        own_key = self.own_key or "authorization" in names
-        return resolved.responses.admits(req, self.options.methods, own_key)
-
-    def _is_view(self, app: Flask, req: Request, args: tuple[Any, ...]) -> bool:
-        """Whether this call answers the request, rather than being made on the way to it."""
-        view = app.view_functions.get(req.endpoint or "")
-        if view is self:
-            return True
-        if args and isinstance(args[0], View):
-            return True
-        return view is not None and inspect.unwrap(view) is inspect.unwrap(self.uncached)
-
-    def _resolve(self, state: AppState) -> _Resolved:
-        settings, options = state.settings, self.options
-        by_source = settings.source_check if options.source_check is None else options.source_check
-        wanted = options.policy if options.policy is not None else settings.response_policy
-        self._resolved = _Resolved(
-            state,
-            state.app,
-            Policy.of(options.flight, settings),
-            http.policy_of(
-                wanted, "policy" if options.policy is not None else "CACHE_RESPONSE_POLICY"
-            ),
-            source_digest(self.uncached) if by_source else "",
-            options.hash_method or settings.hash_method,
-        )
-        return self._resolved
-
-    def _identify(
-        self,
-        resolved: _Resolved,
-        req: Request | None,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> tuple[str, tuple[str, ...]]:
-        """The key of one call, and the stamps that it stands under."""
-        stamps = self._tags.constant or self._tags.stamps(args, kwargs)
-        if callable(self.options.make_cache_key):
-            return check_key(self.options.make_cache_key(*args, **kwargs)), stamps
-        if self._make_key is not None:
-            return check_key(self._make_key(*args, **kwargs)), stamps
-        if not self._by_path and not self._by_query:
-            return self._given(resolved) + self._variant(req), stamps
-        if req is None:
-            raise RuntimeError("its key depends on a request, and there is none")
-        query = self._query_digest(resolved, req.args) if self._by_query else ""
-        if not self._by_path:
-            return self._given(resolved) + query + self._variant(req), stamps
-        if not resolved.responses.careful:
-            return self._plain_key(resolved, req.path, query), stamps
-        path, environ = req.path, req.environ
-        origin = _origin(
-            environ["wsgi.url_scheme"],
-            environ.get("HTTP_HOST") or environ.get("SERVER_NAME", ""),
-            environ.get("SCRIPT_NAME", ""),
-        )
-        key = view_key(
-            str(self.options.key_prefix), self.name + resolved.source, origin, query, path
-        )
-        stamps = (*self._stamps(path, query), *stamps)
-        return key + self._variant(req), stamps
-
-    def _given(self, resolved: _Resolved) -> str:
-        prefix = self.options.key_prefix
-        return check_key(prefix() if callable(prefix) else prefix) + resolved.source
-
-    def _plain_key(self, resolved: _Resolved, path: str, query: str) -> str:
-        return str(self.options.key_prefix).replace("%s", path) + query + resolved.source
-
-    def _stamps(self, path: str, query: str) -> tuple[str, ...]:
-        """One for the path, and one for the query where it counts: what `delete_cached` names."""
-        if not self._by_query:
-            return (view_stamp(self.name, path),)
-        return view_stamp(self.name, path), view_stamp(self.name, path, query)
-
-    def _variant(self, req: Request | None) -> str:
-        if not self.vary_on or req is None:
-            return ""
-        return "|" + digest(http.variant_text(req, self.vary_on))
-
-    def _query_digest(self, resolved: _Resolved, args: MultiDict[str, str]) -> str:
-        """The parameters that count, whatever their order. Values of one name keep theirs: the
-        first is what ``request.args`` answers.
-        """
-        names = sorted(args.keys() if self._query is None else self._query & args.keys())
-        values = [args.getlist(name) for name in names]
-        if not resolved.responses.careful:
-            values = [sorted(several) for several in values]
-        return digest(repr(list(zip(names, values, strict=True))), resolved.hash_method)
-
-    # -- keys from outside of the view ----------------------------------------------------
-
-    @property
-    def make_cache_key(self) -> Callable[..., str]:
-        """``make_cache_key(path=None, query_args=None, **view_args)``: readable and writable."""
-        return self._make_key or self._default_key
-
-    @make_cache_key.setter
-    def make_cache_key(self, function: Callable[..., str]) -> None:
-        self._make_key = function
-
-    def _default_key(
-        self,
-        *args: Any,
-        path: str | None = None,
-        query_args: QueryArgs | None = None,
-        **view_args: Any,
-    ) -> str:
-        """The key of a page, for ``cache.get`` and the like: of this request's host, or the app's."""
-        state = self.owner.state()
-        resolved = self._resolve(state)
-        if callable(self.options.make_cache_key):
-            return check_key(self.options.make_cache_key(*args, **view_args))
-        query = self._wanted_query(resolved, query_args) if self._by_query else ""
-        req = _current_request()
-        if not self._by_path:
-            return self._given(resolved) + query + self._variant(req)
-        path = path if path is not None else self._path_for(resolved.app, args, view_args)
-        if not resolved.responses.careful:
-            return self._plain_key(resolved, path, query)
-        name = self.name + resolved.source
-        origin = _app_origin(resolved.app, req)
-        key = view_key(str(self.options.key_prefix), name, origin, query, path)
-        return key + self._variant(req)
-
-    def _wanted_query(self, resolved: _Resolved, query_args: QueryArgs | None) -> str:
-        if query_args is not None:
-            return self._query_digest(resolved, _as_multi_dict(query_args))
-        if has_request_context():
-            return self._query_digest(resolved, request.args)
-        return self._query_digest(resolved, MultiDict())
-
-    def _path_for(self, app: Flask, args: tuple[Any, ...], view_args: dict[str, Any]) -> str:
-        """The path that leads to this view with these arguments."""
-        named = {**dict(zip(self._shape.positional, args, strict=False)), **view_args}
-        rules = app.url_map.bind("localhost")
-        endpoints = [n for n, view in app.view_functions.items() if self._is_behind(view)]
-        for endpoint in (*endpoints, self.uncached.__name__):
-            try:
-                return unquote(rules.build(endpoint, named).partition("?")[0])
-            except BuildError:
-                continue
-        if has_request_context():
-            return request.path
-        raise ConfigError(
-            f"{self!r} is no view of {app.name!r} that takes {sorted(named)}: give path=..."
-        )
-
-    def _is_behind(self, view: Any) -> bool:
-        return view is self or inspect.unwrap(view) is inspect.unwrap(self.uncached)
-
-    def delete(
-        self,
-        path: str | None,
-        query_args: QueryArgs | None,
-        view_args: dict[str, Any],
-    ) -> bool:
-        """`Cache.delete_cached`."""
-        state = self.owner.state()
-        resolved = self._resolve(state)
-        if self._make_key is not None or not (self._by_path and resolved.responses.careful):
-            own = {"path": path, "query_args": query_args} if self._make_key is None else {}
-            key = self.make_cache_key(**own, **view_args)
-            return bool(state.versions.forget((key,)))
-        there = state.get_many(self._default_key(path=path, query_args=query_args, **view_args))
-        path = path if path is not None else self._path_for(resolved.app, (), view_args)
-        exactly = self._by_query and (query_args is not None or has_request_context())
-        query = self._wanted_query(resolved, query_args) if exactly else None
-        state.versions.replace((view_stamp(self.name, path, query),))
-        return bool(there and there[0] is not None)
-
-
-class CachedCoroutine(Awaited[P, R], CachedFunction[P, R]):
-    """What `Cache.cached` makes of a coroutine function."""
-
-    def _make_call(self, *parts: Any) -> CachedCall:
-        return CachedCoroutineCall(*parts)
+    plain: bool
 
 
 class CachedCall(Call):
     """One call of a cached view or function."""
 
-    __slots__ = ("_args", "_cached", "_kwargs", "_request", "_resolved", "_session", "_was_read")
+    __slots__ = (
+        "_args", "_base", "_cached", "_kwargs", "_request", "_resolved", "_session", "_was_read",
+    )  # fmt: skip
 
     def __init__(
         self,
+        cached: CachedFunction[..., Any],
+        resolved: _Resolved,
         key: str,
         stamps: tuple[str, ...],
-        resolved: _Resolved,
-        timeout: Timeout | None,
-        forced: bool,
-        cached: CachedFunction[..., Any],
         req: Request | None,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
+        *,
+        forced: bool,
     ) -> None:
-        super().__init__(key, stamps, resolved.policy, timeout, forced=forced)
+        self._base = self.key = key
+        self.stamps = stamps
+        self.forced = forced
+        self.plain = resolved.plain and not forced
         self._resolved = resolved
         self._cached = cached
         #: The request that this call answers; ``None`` for a function that is no view.
         self._request = req
         self._args = args
         self._kwargs = kwargs
-        self._session: SessionMixin | None = None
-        self._was_read = False
+
+    @property
+    def base(self) -> str:
+        return self._base
+
+    @property
+    def policy(self) -> Policy:
+        return self._resolved.policy
+
+    @property
+    def timeout(self) -> Timeout | None:
+        return self._cached.cache_timeout
 
     def run(self) -> Any:
         self._watch_session()
@@ -361,7 +153,8 @@ class CachedCall(Call):
 
     def _watch_session(self) -> None:
         """Of a function that is no view, only what it reads itself counts."""
-        self._session = http.current_session()
+        self._was_read = False
+        self._session: SessionMixin | None = http.current_session()
         if self._session is not None and self._request is None:
             self._was_read = self._session.accessed
             self._session.accessed = False
@@ -457,6 +250,8 @@ class CachedCall(Call):
         return value
 
     def reveal(self, stored: Any) -> Any:
+        if type(stored) is str:
+            return stored
         value = http.revealed(stored, self._resolved.app)
         return Raised(value) if type(stored) is http.StoredAbort else value  # type: ignore[arg-type]
 
@@ -497,10 +292,251 @@ class CachedCoroutineCall(CachedCall):
             self._unwatch_session()
 
 
+class CachedFunction(Decorated[P, R]):
+    """What `Cache.cached` makes of a view or a function."""
+
+    makes: ClassVar[type[CachedCall]] = CachedCall
+
+    def __init__(self, cache: Cache, function: Callable[P, R], options: CachedOptions) -> None:
+        super().__init__(cache, function, options.timeout)
+        self.name = cache.names.name(function)
+        self.options = options
+        self._shape = CallShape(function)
+        self._tags = Tags(options.tags, self._shape) if options.tags != () else None
+        self._unless = Condition.maybe(options.unless)
+        self._forced = Condition.maybe(options.forced_update)
+        self.is_stale = Condition.maybe(options.is_stale, first=1)
+        self._query = frozenset(options.query) if options.query is not None else None
+        self._by_query = options.query_string or self._query is not None
+        self.vary_on = tuple(options.vary_on)
+        self._make_key: Callable[..., str] | None = None
+        self._prefix = str(options.key_prefix)
+        #: The key is the app's own business, and so is whom the value under it is for.
+        self.own_key = callable(options.make_cache_key) or callable(options.key_prefix)
+        named = {name.lower() for name in self.vary_on if isinstance(name, str)}
+        self._minds_authorization = self.own_key or "authorization" in named
+        self._by_path = not self.own_key and "%s" in self._prefix
+        self._resolved: _Resolved | None = None
+
+    @overload
+    def __get__(self, instance: None, owner: type | None = None, /) -> CachedFunction[P, R]: ...
+
+    @overload
+    def __get__(
+        self: CachedFunction[Concatenate[S, Q], R], instance: S, owner: type | None = None, /
+    ) -> Bound[Q, R]: ...
+
+    def __get__(self, instance: Any, owner: type | None = None, /) -> Any:
+        return self if instance is None else self.binds(self, instance)
+
+    def call_for(
+        self, state: AppState, args: tuple[Any, ...], kwargs: dict[str, Any], *, forced: bool
+    ) -> CachedCall | None:
+        if self._unless is not None and self._unless(self.uncached, *args, **kwargs):
+            return None
+        resolved = self._resolved
+        if resolved is None or resolved.state is not state:
+            resolved = self._resolve(state)
+        req = _current_request()
+        is_view = req is not None and self._is_view(resolved.app, req, args)
+        if req is not None and is_view:
+            methods, mind = self.options.methods, self._minds_authorization
+            if not resolved.responses.admits(req, methods, mind):
+                return None
+        try:
+            key, stamps = self._identify(resolved, req, args, kwargs)
+        except Exception:
+            if state.debug:
+                raise
+            logger.warning("%r is not answered from the cache: no key.", self, exc_info=True)
+            return None
+        if self._forced is not None:
+            forced = forced or self._forced(*args, **kwargs)
+        req = req if is_view else None
+        return self.makes(self, resolved, key, stamps, req, args, kwargs, forced=forced)
+
+    def _is_view(self, app: Flask, req: Request, args: tuple[Any, ...]) -> bool:
+        """Whether this call answers the request, rather than being made on the way to it."""
+        view = app.view_functions.get(req.endpoint or "")
+        if view is self:
+            return True
+        if args and isinstance(args[0], View):
+            return True
+        return view is not None and inspect.unwrap(view) is inspect.unwrap(self.uncached)
+
+    def _resolve(self, state: AppState) -> _Resolved:
+        settings, options = state.settings, self.options
+        by_source = settings.source_check if options.source_check is None else options.source_check
+        wanted = options.policy if options.policy is not None else settings.response_policy
+        policy = Policy.of(options.flight, settings)
+        source = source_digest(self.uncached) if by_source else ""
+        self._resolved = _Resolved(
+            state,
+            state.app,
+            policy,
+            http.policy_of(
+                wanted, "policy" if options.policy is not None else "CACHE_RESPONSE_POLICY"
+            ),
+            view_head(str(options.key_prefix), self.name + source),
+            source,
+            options.hash_method or settings.hash_method,
+            not (
+                self.is_stale
+                or settings.enable_signals
+                or options.response_hit_indication
+                or policy.beta
+            ),
+        )
+        return self._resolved
+
+    def _identify(
+        self,
+        resolved: _Resolved,
+        req: Request | None,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> tuple[str, tuple[str, ...]]:
+        """The key of one call, and the stamps that it stands under."""
+        stamps = self._tags.stamps(args, kwargs) if self._tags is not None else ()
+        if callable(self.options.make_cache_key):
+            return check_key(self.options.make_cache_key(*args, **kwargs)), stamps
+        if self._make_key is not None:
+            return check_key(self._make_key(*args, **kwargs)), stamps
+        if not self._by_path and not self._by_query:
+            return self._given(resolved) + self._variant(req), stamps
+        if req is None:
+            raise RuntimeError("its key depends on a request, and there is none")
+        query = self._query_digest(resolved, req.args) if self._by_query else ""
+        if not self._by_path:
+            return self._given(resolved) + query + self._variant(req), stamps
+        if not resolved.responses.careful:
+            return self._plain_key(resolved, req.path, query), stamps
+        path = req.path
+        key = view_key(resolved.head, _origin(req.environ), query, path)
+        if self.vary_on:
+            key += self._variant(req)
+        return key, self._stamps(path, query) + stamps
+
+    def _given(self, resolved: _Resolved) -> str:
+        prefix = self.options.key_prefix
+        return check_key(prefix() if callable(prefix) else prefix) + resolved.source
+
+    def _plain_key(self, resolved: _Resolved, path: str, query: str) -> str:
+        return self._prefix.replace("%s", path) + query + resolved.source
+
+    def _stamps(self, path: str, query: str) -> tuple[str, ...]:
+        """One for the path, and one for the query where it counts: what `delete_cached` names."""
+        if not self._by_query:
+            return (view_stamp(self.name, path),)
+        return view_stamp(self.name, path), view_stamp(self.name, path, query)
+
+    def _variant(self, req: Request | None) -> str:
+        if not self.vary_on or req is None:
+            return ""
+        return "|" + digest(http.variant_text(req, self.vary_on))
+
+    def _query_digest(self, resolved: _Resolved, args: MultiDict[str, str]) -> str:
+        """The parameters that count, whatever their order. Values of one name keep theirs: the
+        first is what ``request.args`` answers.
+        """
+        names = sorted(args.keys() if self._query is None else self._query & args.keys())
+        values = [args.getlist(name) for name in names]
+        if not resolved.responses.careful:
+            values = [sorted(several) for several in values]
+        return digest(repr(list(zip(names, values, strict=True))), resolved.hash_method)
+
+    # -- keys from outside of the view ----------------------------------------------------
+
+    @property
+    def make_cache_key(self) -> Callable[..., str]:
+        """``make_cache_key(path=None, query_args=None, **view_args)``: readable and writable."""
+        return self._make_key or self._default_key
+
+    @make_cache_key.setter
+    def make_cache_key(self, function: Callable[..., str]) -> None:
+        self._make_key = function
+
+    def _default_key(
+        self,
+        *args: Any,
+        path: str | None = None,
+        query_args: QueryArgs | None = None,
+        **view_args: Any,
+    ) -> str:
+        """The key of a page of this request's host, or of the app's own outside of a request."""
+        state = self.owner.state()
+        resolved = self._resolve(state)
+        if callable(self.options.make_cache_key):
+            return check_key(self.options.make_cache_key(*args, **view_args))
+        query = self._wanted_query(resolved, query_args) if self._by_query else ""
+        req = _current_request()
+        if not self._by_path:
+            return self._given(resolved) + query + self._variant(req)
+        path = path if path is not None else self._path_for(resolved.app, args, view_args)
+        if not resolved.responses.careful:
+            return self._plain_key(resolved, path, query)
+        site = _origin(req.environ) if req is not None else _app_origin(resolved.app)
+        key = view_key(resolved.head, site, query, path)
+        return key + self._variant(req)
+
+    def _wanted_query(self, resolved: _Resolved, query_args: QueryArgs | None) -> str:
+        if query_args is not None:
+            return self._query_digest(resolved, _as_multi_dict(query_args))
+        if has_request_context():
+            return self._query_digest(resolved, request.args)
+        return self._query_digest(resolved, MultiDict())
+
+    def _path_for(self, app: Flask, args: tuple[Any, ...], view_args: dict[str, Any]) -> str:
+        """The path that leads to this view with these arguments."""
+        named = {**dict(zip(self._shape.positional, args, strict=False)), **view_args}
+        rules = app.url_map.bind("localhost")
+        endpoints = [n for n, view in app.view_functions.items() if self._is_behind(view)]
+        for endpoint in (*endpoints, self.uncached.__name__):
+            try:
+                return unquote(rules.build(endpoint, named).partition("?")[0])
+            except BuildError:
+                continue
+        if has_request_context():
+            return request.path
+        raise ConfigError(
+            f"{self!r} is no view of {app.name!r} that takes {sorted(named)}: give path=..."
+        )
+
+    def _is_behind(self, view: Any) -> bool:
+        return view is self or inspect.unwrap(view) is inspect.unwrap(self.uncached)
+
+    def delete(
+        self,
+        path: str | None,
+        query_args: QueryArgs | None,
+        view_args: dict[str, Any],
+    ) -> bool:
+        """`Cache.delete_cached`."""
+        state = self.owner.state()
+        resolved = self._resolve(state)
+        if self._make_key is not None or not (self._by_path and resolved.responses.careful):
+            own = {"path": path, "query_args": query_args} if self._make_key is None else {}
+            key = self.make_cache_key(**own, **view_args)
+            return bool(state.versions.forget((key,)))
+        there = state.get_many(self._default_key(path=path, query_args=query_args, **view_args))
+        path = path if path is not None else self._path_for(resolved.app, (), view_args)
+        exactly = self._by_query and (query_args is not None or has_request_context())
+        query = self._wanted_query(resolved, query_args) if exactly else None
+        state.versions.replace((view_stamp(self.name, path, query),))
+        return bool(there and there[0] is not None)
+
+
+class CachedCoroutine(Awaited[P, R], CachedFunction[P, R]):
+    """What `Cache.cached` makes of a coroutine function."""
+
+    makes = CachedCoroutineCall
+
+
 def _current_request() -> Request | None:
-    if not has_request_context():
+    try:
+        req: Request = request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
+    except RuntimeError:
         return None
-    req: Request = request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
     return req
 
 
@@ -513,18 +549,15 @@ def _in_one(chunks: list[Any]) -> Any:
     return joined(chunk for chunk in chunks)
 
 
-def _origin(scheme: str, host: str, root: str) -> str:
-    return f"{scheme}://{host.lower()}{root}"
+def _origin(environ: Mapping[str, Any]) -> str:
+    host = environ.get("HTTP_HOST") or environ.get("SERVER_NAME", "")
+    return origin(environ["wsgi.url_scheme"], host, environ.get("SCRIPT_NAME", ""))
 
 
-def _app_origin(app: Flask, req: Request | None) -> str:
-    if req is not None:
-        environ = req.environ
-        host = environ.get("HTTP_HOST") or environ.get("SERVER_NAME", "")
-        return _origin(environ["wsgi.url_scheme"], host, environ.get("SCRIPT_NAME", ""))
-    root = app.config["APPLICATION_ROOT"].rstrip("/")
+def _app_origin(app: Flask) -> str:
     host = app.config["SERVER_NAME"] or "localhost"
-    return _origin(app.config["PREFERRED_URL_SCHEME"], host, root)
+    root = app.config["APPLICATION_ROOT"].rstrip("/")
+    return origin(app.config["PREFERRED_URL_SCHEME"], host, root)
 
 
 def _as_multi_dict(query_args: QueryArgs) -> MultiDict[str, str]:

@@ -19,9 +19,9 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ..backend import BaseCache
-from ..entry import Entry, expiry
+from ..entry import expiry
 from ..errors import ConfigError
-from ..snapshot import Pickled, freeze, thaw
+from ..snapshot import freeze, is_pickled, thaw
 from ..typing import Timeout
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class SimpleCache(BaseCache):
                 f"CACHE_THRESHOLD must be a whole number of entries >= 1, not {threshold!r}."
             )
         self._threshold = threshold
-        self._items: OrderedDict[str, tuple[float, object]] = OrderedDict()
+        self._items: OrderedDict[str, tuple[float, object, bool]] = OrderedDict()
         self._expiries = _Expiries()
         self.lock = threading.RLock()
         _instances.add(self)
@@ -60,17 +60,24 @@ class SimpleCache(BaseCache):
         return cls(*args, **kwargs)
 
     def get(self, key: str) -> Any:
-        item = self._items.get(key)
-        if item is None or item[0] <= monotonic():
-            return None
-        try:
-            self._items.move_to_end(key)
-        except KeyError:
-            pass
-        return _thaw(item[1])
+        return self.get_many(key)[0]
 
     def get_many(self, *keys: str) -> list[Any]:
-        return [self.get(key) for key in keys]
+        now = monotonic()
+        items = self._items
+        values: list[Any] = []
+        for key in keys:
+            item = items.get(key)
+            if item is None or item[0] <= now:
+                values.append(None)
+                continue
+            try:
+                items.move_to_end(key)
+            except KeyError:  # evicted by another thread since
+                values.append(None)
+                continue
+            values.append(thaw(item[1]) if item[2] else item[1])
+        return values
 
     def has(self, key: str) -> bool:
         item = self._items.get(key)
@@ -78,14 +85,14 @@ class SimpleCache(BaseCache):
 
     def set(self, key: str, value: Any, timeout: Timeout | None = None) -> bool:
         expires = expiry(monotonic(), self.seconds(timeout))
-        frozen = _freeze(value)
+        frozen = freeze(value)
         with self.lock:
             self._put(key, expires, frozen)
         return True
 
     def add(self, key: str, value: Any, timeout: Timeout | None = None) -> bool:
         expires = expiry(monotonic(), self.seconds(timeout))
-        frozen = _freeze(value)
+        frozen = freeze(value)
         with self.lock:
             if self.has(key):
                 return False
@@ -100,7 +107,7 @@ class SimpleCache(BaseCache):
 
     def inc(self, key: str, delta: int = 1) -> int | None:
         with self.lock:
-            expires, value = self._items.get(key, (0.0, None))
+            expires, value, _ = self._items.get(key, (0.0, None, False))
             if expires <= monotonic():
                 expires, value = expiry(monotonic(), self.default_timeout), 0
             if type(value) is not int:
@@ -129,7 +136,7 @@ class SimpleCache(BaseCache):
             self._drop(expired)
         if len(self._items) >= self._threshold:
             self._drop(next(iter(self._items)))
-        self._items[key] = (expires, frozen)
+        self._items[key] = (expires, frozen, is_pickled(frozen))
         self._expiries.add(expires, key)
 
     def _drop(self, key: str) -> None:
@@ -171,19 +178,6 @@ class _Expiries:
     def clear(self) -> None:
         self._seconds.clear()
         self._keys.clear()
-
-
-def _freeze(value: object) -> object:
-    """Entries are frozen by their value: their own fields are immutable."""
-    if type(value) is Entry:
-        return value._replace(value=freeze(value.value))
-    return freeze(value)
-
-
-def _thaw(frozen: object) -> object:
-    if type(frozen) is Entry and type(frozen.value) is Pickled:
-        return frozen._replace(value=thaw(frozen.value))
-    return thaw(frozen)
 
 
 _instances: weakref.WeakSet[SimpleCache] = weakref.WeakSet()
