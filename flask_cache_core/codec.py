@@ -135,7 +135,7 @@ class Codec:
         if not self._secrets:
             raise SerializationError(
                 f"{reason}, and values are pickled only inside a signature: set SECRET_KEY or "
-            return pickle.loads(_decompress(mark, payload))  # noqa: S301
+                "CACHE_SECRET_KEYS, or cache plain data (numbers, text, lists, dicts, dataclasses)."
             )
         try:
             return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
