@@ -6,6 +6,7 @@ Deliberately wrong code: nothing here is a pattern to follow, except `TinyStore`
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import fcntl
 import fnmatch
@@ -17,7 +18,7 @@ import time
 import unicodedata
 import warnings
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, ClassVar, NamedTuple, Self
@@ -68,7 +69,7 @@ class File(Memory):
             fcntl.flock(self._file, fcntl.LOCK_EX)
             self._file.seek(0)
             data = self._file.read()
-            self.items, self.counter = pickle.loads(data) if data else ({}, 0)  # noqa: S301
+            self.items, self.counter = pickle.loads(data) if data else ({}, 0)
         self._depth += 1
         return self
 
@@ -420,7 +421,9 @@ class NullThatRemembers(WrongNull):
         self.added: set[str] = set()
 
     def add(self, key: str, value: Any, timeout: Timeout | None = None) -> bool:
-        return key not in self.added and not self.added.add(key)
+        new = key not in self.added
+        self.added.add(key)
+        return new
 
 
 @caught_by("a_backend_that_stores_nothing_checks_too", stores=False)
@@ -638,7 +641,7 @@ class StampsLiveAsLongAsItems(TinyStore):
 @caught_by(LEASE, patience=IMPATIENT)
 class RenewingKeepsTheLease(TinyStore):
     def renew_lock(self, key: str, token: str, lease: float) -> bool:
-        return self.get(key) == token
+        return bool(self.get(key) == token)
 
 
 # -- counters -----------------------------------------------------------------------------
@@ -914,10 +917,8 @@ class OneUndecodableSpoilsTheBatch(TinyStore):
 class PicklesAreTrusted(TinyStore):
     def _decode(self, key: str, data: bytes) -> Any:
         if data.startswith(b"P-"):
-            try:
-                pickle.loads(data[2:])  # noqa: S301
-            except Exception:  # noqa: BLE001
-                pass
+            with contextlib.suppress(Exception):
+                pickle.loads(data[2:])
         return super()._decode(key, data)
 
 
@@ -1013,10 +1014,10 @@ class OneBufferForAllThreads(TinyStore):
 
 @caught_by("add_is_atomic_across_processes")
 class AddLooksFirstInEachProcess(SharedStore):
-    threads: ClassVar[threading.RLock] = threading.RLock()  # type: ignore[valid-type]
+    threads: ClassVar[Any] = threading.RLock()
 
     def _add(self, address: str, data: bytes, timeout: float) -> bool:
-        with self.threads:  # type: ignore[attr-defined]
+        with self.threads:
             absent = self._read([address])[0] is None
             time.sleep(0.0005)
             return absent and not self._write({address: data}, timeout)
@@ -1145,10 +1146,9 @@ class MutantContract(BackendContract):
     mutant: ClassVar[Mutant]
 
     @pytest.fixture(autouse=True)
-    def _quick(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    def _quick(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(_timeouts, "BRIEF", 0.05)
         monkeypatch.setattr(_parallel, "PATIENCE", self.mutant.patience)
-        yield
 
     @pytest.fixture
     def make_backend(self, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], BaseCache]:

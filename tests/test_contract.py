@@ -75,7 +75,7 @@ def failed(
     """Which tests of the kit fail, for each mutant that is asked for."""
     functions = (item for item in request.session.items if isinstance(item, pytest.Function))
     names = [
-        function.callspec.params["name"]
+        str(function.callspec.params["name"])
         for function in functions
         if function.originalname == "test_a_mutant_is_caught_by_the_meant_tests"
     ]

@@ -1,7 +1,5 @@
 """The part of the contract about stores of bytes: what cannot be read, and what is too large."""
 
-# ruff: noqa: S101
-
 from __future__ import annotations
 
 import os

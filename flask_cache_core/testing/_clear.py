@@ -1,7 +1,5 @@
 """The part of the contract about prefixes and `clear`."""
 
-# ruff: noqa: S101
-
 from __future__ import annotations
 
 import pytest

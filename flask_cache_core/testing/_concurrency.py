@@ -1,7 +1,5 @@
 """The part of the contract about threads, processes and fork."""
 
-# ruff: noqa: S101
-
 from __future__ import annotations
 
 import os

@@ -1,7 +1,5 @@
 """The part of the contract about counters."""
 
-# ruff: noqa: S101
-
 from __future__ import annotations
 
 from typing import Any

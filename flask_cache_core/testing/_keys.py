@@ -1,7 +1,5 @@
 """The part of the contract about keys: any length, any characters, no two of them the same."""
 
-# ruff: noqa: S101
-
 from __future__ import annotations
 
 import pytest

@@ -1,7 +1,5 @@
 """The part of the contract that decorators stand on: `store` and locks."""
 
-# ruff: noqa: S101
-
 from __future__ import annotations
 
 from ..backend import BaseCache

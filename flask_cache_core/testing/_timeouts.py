@@ -1,7 +1,5 @@
 """The part of the contract about timeouts. Waits for an end, never for a duration."""
 
-# ruff: noqa: S101
-
 from __future__ import annotations
 
 import time

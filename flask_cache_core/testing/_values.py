@@ -1,7 +1,5 @@
 """The part of the contract about values and answers: types, copies, absence, order, batches."""
 
-# ruff: noqa: S101
-
 from __future__ import annotations
 
 import copy
