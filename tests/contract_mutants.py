@@ -19,6 +19,7 @@ import unicodedata
 import warnings
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, ClassVar, NamedTuple, Self
@@ -632,12 +633,6 @@ class StoresBeforeItChecks(TinyStore):
         return super().set_many(mapping, timeout)
 
 
-@caught_by(TWO, patience=IMPATIENT)
-class StampsLiveAsLongAsItems(TinyStore):
-    def _write_batch(self, items: Any, timeout: float, added: Any, *rest: Any) -> Sequence[str]:
-        return super()._write_batch(items, timeout, added, timeout, rest[1])
-
-
 @caught_by(LEASE, patience=IMPATIENT)
 class RenewingKeepsTheLease(TinyStore):
     def renew_lock(self, key: str, token: str, lease: float) -> bool:
@@ -709,63 +704,88 @@ class CountersHaveThirtyTwoBits(TinyStore):
 # -- store and locks ----------------------------------------------------------------------
 
 
+@dataclass
+class Batch:
+    """What one computation writes."""
+
+    items: Mapping[str, bytes]
+    timeout: float
+    added: Mapping[str, bytes]
+    added_timeout: float
+    unlock: tuple[str, bytes] | None
+
+
 class WrongBatch(TinyStore):
     """The write of a computation, changed by `changed`."""
 
-    def changed(self, batch: dict[str, Any]) -> None:
+    def changed(self, batch: Batch) -> None:
         raise NotImplementedError
 
-    def _write_batch(self, *batch: Any) -> Sequence[str]:
-        names = ("items", "timeout", "added", "added_timeout", "unlock")
-        named = dict(zip(names, batch, strict=True))
-        self.changed(named)
-        return super()._write_batch(**named)
+    def _write_batch(
+        self,
+        items: Mapping[str, bytes],
+        timeout: float,
+        added: Mapping[str, bytes],
+        added_timeout: float,
+        unlock: tuple[str, bytes] | None,
+    ) -> Sequence[str]:
+        batch = Batch(items, timeout, added, added_timeout, unlock)
+        self.changed(batch)
+        return super()._write_batch(
+            batch.items, batch.timeout, batch.added, batch.added_timeout, batch.unlock
+        )
+
+
+@caught_by(TWO, patience=IMPATIENT)
+class StampsLiveAsLongAsItems(WrongBatch):
+    def changed(self, batch: Batch) -> None:
+        batch.added_timeout = batch.timeout
 
 
 @caught_by("store_never_replaces_a_stamp")
 class StampsAreReplaced(WrongBatch):
-    def changed(self, batch: dict[str, Any]) -> None:
-        self._write(batch["added"], batch["added_timeout"])
+    def changed(self, batch: Batch) -> None:
+        self._write(batch.added, batch.added_timeout)
 
 
 @caught_by("store_writes_items_and_stamps", "store_never_replaces_a_stamp")
 class OneStampIsEnough(WrongBatch):
-    def changed(self, batch: dict[str, Any]) -> None:
-        batch["added"] = dict(list(batch["added"].items())[:1])
+    def changed(self, batch: Batch) -> None:
+        batch.added = dict(list(batch.added.items())[:1])
 
 
 @caught_by("store_without_stamps_or_items", "too_large_a_value_is_refused_with_one_warning")
 class StampsNeedItems(WrongBatch):
-    def changed(self, batch: dict[str, Any]) -> None:
-        if not batch["items"]:
-            batch["added"] = {}
+    def changed(self, batch: Batch) -> None:
+        if not batch.items:
+            batch.added = {}
 
 
 @caught_by("store_replaces_items", "undecodable_bytes_are_overwritten")
 class StoreOnlyAdds(WrongBatch):
-    def changed(self, batch: dict[str, Any]) -> None:
-        there = [address for address in batch["items"] if self.peek(address) is not None]
-        batch["items"] = {a: data for a, data in batch["items"].items() if a not in there}
+    def changed(self, batch: Batch) -> None:
+        there = [address for address in batch.items if self.peek(address) is not None]
+        batch.items = {a: data for a, data in batch.items.items() if a not in there}
 
 
 @caught_by("store_releases_its_lock")
 class StoreKeepsItsLock(WrongBatch):
-    def changed(self, batch: dict[str, Any]) -> None:
-        batch["unlock"] = None
+    def changed(self, batch: Batch) -> None:
+        batch.unlock = None
 
 
 @caught_by("store_leaves_the_lock_of_another")
 class StoreReleasesAnyLock(WrongBatch):
-    def changed(self, batch: dict[str, Any]) -> None:
-        if batch["unlock"]:
-            self._remove([batch["unlock"][0]])
+    def changed(self, batch: Batch) -> None:
+        if batch.unlock:
+            self._remove([batch.unlock[0]])
 
 
 @caught_by("store_without_the_lock_that_it_had")
 class StoreNeedsTheLock(WrongBatch):
-    def changed(self, batch: dict[str, Any]) -> None:
-        if batch["unlock"] and self.peek(batch["unlock"][0]) is None:
-            batch["items"] = {}
+    def changed(self, batch: Batch) -> None:
+        if batch.unlock and self.peek(batch.unlock[0]) is None:
+            batch.items = {}
 
 
 @caught_by("a_lock_is_released_by_its_token_only")
