@@ -28,7 +28,8 @@ _BYTE_STORE: Final = frozenset(
     {"CACHE_KEY_PREFIX", "CACHE_SERIALIZER", "CACHE_COMPRESSION", "CACHE_CLEAR_ALL"}
 )
 #: Keys that one command names, and that one SCAN looks at: a server does nothing else meanwhile.
-_CHUNK: Final = 500
+_CHUNK: Final = 200
+_TURN: Final = 10_000
 _LONGEST: Final = 1e12
 _PASSES: Final = 3
 
@@ -165,12 +166,14 @@ class RedisBackend(ByteStore):
         return [(command, *keys[at : at + step]) for at in range(0, len(keys), step)]
 
     def _run(self, commands: Sequence[Command]) -> list[Any]:
-        if not commands:
-            return []
+        """Reply to each. So many that their replies would pile up unread go in several turns."""
+        replies: list[Any] = []
         try:
-            return _raise_first(self._nodes.run(commands))
+            for at in range(0, len(commands), _TURN):
+                replies += _raise_first(self._nodes.run(commands[at : at + _TURN]))
         except (RedisError, OSError) as error:
             raise self._failure(error) from error
+        return replies
 
     def _failure(self, error: Exception) -> BackendError:
         return BackendError(f"{self.where()}: {error}{self._place.advice(error)}")

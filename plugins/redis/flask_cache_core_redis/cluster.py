@@ -164,7 +164,7 @@ class Cluster:
             with ExitStack() as stack:
                 leases = {
                     address: stack.enter_context(self._topology.node(address).lease())
-                    for address in shares
+                    for address in sorted(shares)  # in one order, where connections are few
                 }
                 for address, share in shares.items():
                     send(leases[address], _with_asking(commands, share, targets))

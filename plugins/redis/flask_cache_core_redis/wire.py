@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from redis.exceptions import ResponseError
 
@@ -12,10 +12,13 @@ from .connections import Connections
 #: The name of a command and its arguments.
 Command: TypeAlias = tuple[Any, ...]
 
+_PIECE: Final = 1 << 16
+
 
 def send(connection: Any, commands: Sequence[Command]) -> None:
-    """All in one write, where redis-py would make one for every 6,000 bytes."""
-    connection.send_packed_command([b"".join(connection.pack_commands(commands))])
+    """Write all. The time limit of the connection is for each piece, so that size is no matter."""
+    data = memoryview(b"".join(connection.pack_commands(commands)))
+    connection.send_packed_command([data[at : at + _PIECE] for at in range(0, len(data), _PIECE)])
 
 
 def receive(connection: Any, count: int) -> list[Any]:

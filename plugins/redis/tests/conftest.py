@@ -44,8 +44,7 @@ class SentinelServer(Server):
 class ClusterServers:
     """Primaries that share all slots; *replicas* follow the first one."""
 
-    def __init__(self, primaries: int = 3, replicas: int = 0, **options: str) -> None:
-        self._options = options
+    def __init__(self, primaries: int = 3, replicas: int = 0) -> None:
         self.primaries = [self._node() for _ in range(primaries)]
         self.replicas = [self._node() for _ in range(replicas)]
         self._stack = ExitStack()
@@ -56,7 +55,6 @@ class ClusterServers:
             cluster_port=str(free_port()),
             cluster_node_timeout="1500",
             repl_diskless_sync_delay="0",
-            **self._options,
         )
 
     @property
@@ -67,7 +65,7 @@ class ClusterServers:
     def addresses(self) -> str:
         return ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
 
-    def client(self, node: RedisServer) -> redis.Redis:
+    def client(self, node: RedisServer) -> Any:
         return self._stack.enter_context(redis.Redis(port=node.port, decode_responses=True))
 
     def __enter__(self) -> Self:
@@ -97,7 +95,7 @@ class ClusterServers:
         self._stack.close()
 
 
-def _sees(client: redis.Redis, count: int) -> bool:
+def _sees(client: Any, count: int) -> bool:
     info = client.execute_command("CLUSTER INFO")
     return bool(info["cluster_state"] == "ok" and int(info["cluster_known_nodes"]) == count)
 

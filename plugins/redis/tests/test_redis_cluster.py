@@ -67,8 +67,6 @@ def test_clear_reaches_every_primary(backend: Any, build: Any, cluster_servers: 
 def test_a_slot_that_is_moving_is_followed(backend: Any, moving: Any) -> None:
     """ASK: some keys are still here, new ones are there already."""
     owner, other, slot = moving
-    other_key = "{" + backend.address("key") + "}"
-    del other_key
     assert backend.get("key") is None
     assert backend.set("key", 1, 60) is True
     assert other.execute_command("CLUSTER COUNTKEYSINSLOT", slot) == 1
@@ -108,13 +106,16 @@ def test_nothing_fails_during_a_resharding(backend: Any, cluster_servers: Any, u
     slots = sorted(
         {slot for key in keys if (slot := _slot_of(backend, key)) in range(*owned(source))}
     )
-    stop, errors = threading.Event(), []
+    stop = threading.Event()
+    errors: list[BaseException] = []
 
     def use(number: int) -> None:
-        with suppress_into(errors):
+        try:
             while not stop.is_set():
                 backend.inc(keys[number])
                 assert None not in backend.get_many(*keys)
+        except BaseException as error:
+            errors.append(error)
 
     threads = [threading.Thread(target=use, args=(number,)) for number in range(2)]
     for thread in threads:
@@ -130,20 +131,6 @@ def test_nothing_fails_during_a_resharding(backend: Any, cluster_servers: Any, u
             thread.join()
     assert errors == []
     assert min(backend.get_many(*keys[:2])) > 0
-
-
-class suppress_into:  # noqa: N801 - reads like contextlib.suppress
-    """Collect what the block raises."""
-
-    def __init__(self, errors: list[Any]) -> None:
-        self._errors = errors
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
-        if error is not None:
-            self._errors.append(error)
-        return True
 
 
 def _slot_of(backend: Any, key: str) -> int:
@@ -163,24 +150,24 @@ def _move(slot: int, source: Any, target: Any, source_name: str, target_name: st
 
 def test_a_lost_primary_is_replaced(build: Any, cluster_type: Any, until: Any) -> None:
     with cluster_type(primaries=3, replicas=1) as servers:
-        replica = servers.client(servers.replicas[0])
-        until(lambda: replica.info("replication")["master_link_status"] == "up")
-        until(
-            lambda: all(
-                len(servers.client(n).execute_command("CLUSTER", "NODES")) == 4
-                for n in servers.nodes
-            )
-        )
-        backend = build("rediscluster", CACHE_REDIS_CLUSTER=servers.addresses)
+        clients = [servers.client(node) for node in servers.nodes]
+        primary, replica = clients[0], clients[-1]
+        until(lambda: replica.info("replication").get("master_link_status") == "up")
+        until(lambda: all(" slave " in _node_list(client).replace(",", " ") for client in clients))
+        backend = build("rediscluster", CACHE_REDIS_CLUSTER=servers.addresses, key_prefix="shop")
         many = {str(n): n for n in range(100)}
         assert len(backend.set_many(many, 60)) == 100
-        until(lambda: replica.dbsize() == servers.client(servers.primaries[0]).dbsize())
+        until(lambda: replica.dbsize() == primary.dbsize())
         servers.primaries[0].kill()
         with pytest.raises(BackendError, match="CACHE_REDIS_CLUSTER"):
             backend.get_many(*many)
         until(lambda: readable(backend, many))
         assert len(backend.set_many(many, 60)) == 100
         assert backend.clear() is True
+
+
+def _node_list(client: Any) -> str:
+    return str(client.execute_command("CLUSTER", "NODES", NEVER_DECODE=True))
 
 
 def readable(backend: Any, many: dict[str, int]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -23,9 +24,9 @@ def backend(build: Any, counting_proxy: Any, client: redis.Redis) -> Any:
 
 
 def test_every_operation_is_one_round_trip(backend: Any, counting_proxy: Any) -> None:
-    """However many keys: of 10,000 writes, though, the first replies come before the last is sent."""
+    """Of 10,000 writes, the first replies would come before the last is sent."""
     many = {f"key {n}": n for n in range(100)}
-    operations = {
+    operations: dict[str, Callable[[], object]] = {
         "set": lambda: backend.set("key", "value", 60),
         "set_many": lambda: backend.set_many(many, 60),
         "get": lambda: backend.get("key"),
@@ -34,7 +35,7 @@ def test_every_operation_is_one_round_trip(backend: Any, counting_proxy: Any) ->
         "add": lambda: backend.add("added", 1, 60),
         "has": lambda: backend.has("key"),
         "inc": lambda: backend.inc("counter"),
-        "store": lambda: backend.store({"a": 1}, 60, {"b": "c", "d": "e"}, 90, ("lock", "token")),
+        "store": lambda: backend.store({"a": 1}, 60, {"b": "c", "d": "e"}, 90, ("lock", "x")),
         "renew_lock": lambda: backend.renew_lock("lock", "token", 60),
         "release_lock": lambda: backend.release_lock("lock", "token"),
         "delete_many": lambda: backend.delete_many(*many),
@@ -120,9 +121,7 @@ def test_clear_matches_its_prefix_literally(
     assert [backend.get("key") for backend in backends] == [None, *["kept"] * (len(names) - 1)]
 
 
-def test_clear_scans_in_small_steps_and_never_lists_or_flushes(
-    backend: Any, client: redis.Redis
-) -> None:
+def test_clear_scans_in_small_steps_and_never_lists_or_flushes(backend: Any, client: Any) -> None:
     count = 20_000
     client.execute_command("DEBUG", "POPULATE", count, "shop")
     client.set("foreign", 1)
@@ -130,7 +129,7 @@ def test_clear_scans_in_small_steps_and_never_lists_or_flushes(
     assert backend.clear() is True
     calls = {name: stat["calls"] for name, stat in client.info("commandstats").items()}
     assert calls.keys() <= {"cmdstat_scan", "cmdstat_unlink", "cmdstat_config|resetstat"}
-    assert calls["cmdstat_scan"] >= count / 500
+    assert calls["cmdstat_scan"] >= count / 200
     assert client.keys() == [b"foreign"]
 
 

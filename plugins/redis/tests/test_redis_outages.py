@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -86,14 +87,11 @@ def test_a_full_server_says_what_to_do(build: Any) -> None:
     with RedisServer(maxmemory="1mb", maxmemory_policy="noeviction") as full:
         backend = build("redis", CACHE_REDIS_PORT=full.port)
         with pytest.raises(BackendError, match="maxmemory-policy"):
-            for number in range(100):
-                backend.set(str(number), b"x" * 100_000, 60)
+            backend.set_many({str(number): b"x" * 100_000 for number in range(100)}, 60)
         assert backend.get("no") is None
 
 
 def test_few_connections_are_shared(build: Any, server: RedisServer) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
     backend = build("redis", CACHE_REDIS_PORT=server.port, max_connections=2, client_name="few")
     backend.set("count", 0, 60)
     with ThreadPoolExecutor(8) as threads:

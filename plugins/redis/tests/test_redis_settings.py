@@ -38,7 +38,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def guarded_server(certificate: Path) -> Iterator[RedisServer]:
     """One with a password, a user, TLS and a socket."""
     tls = {"tls_cert_file": "cert.pem", "tls_key_file": "key.pem", "tls_ca_cert_file": "cert.pem"}
-    options = {name: str(certificate / file) for name, file in tls.items()}
+    options: dict[str, Any] = {name: str(certificate / file) for name, file in tls.items()}
     server = RedisServer(
         requirepass=SECRET,
         tls_port=str(free_port()),
@@ -99,7 +99,8 @@ def test_a_ready_client(build: Any, server: RedisServer, decode: bool) -> None:
 
 
 def test_a_ready_client_of_a_sentinel(build: Any, sentinel_server: Any) -> None:
-    manager = redis.Sentinel([("127.0.0.1", sentinel_server.port)])
+    make: Any = redis.Sentinel
+    manager = make([("127.0.0.1", sentinel_server.port)])
     backend = build("redis", CACHE_REDIS_HOST=manager.master_for("mymaster"))
     assert works(backend)
     assert "mymaster" in backend.where()
