@@ -1,4 +1,4 @@
-"""A third party's distribution, built and installed as its users would, is found by its short name."""
+"""A third party's distribution, built and installed as usual, is found by its short name."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def python(wheels: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path
     place = tmp_path_factory.mktemp("environment")
     run(sys.executable, "-m", "venv", "--without-pip", place)
     python = place / "bin" / "python"
-    pip = [sys.executable, "-m", "pip", "--python", python, "install", "-q"]
+    pip: list[str | Path] = [sys.executable, "-m", "pip", "--python", python, "install", "-q"]
     run(*pip, "--no-deps", "--no-index", *wheels)
     site = run(python, "-I", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
     # A line in a .pth file is a directory whose own .pth files, editable installs, are not read.
