@@ -30,13 +30,15 @@ class Flight:
     """One running computation of the value under one key."""
 
     __slots__ = (
-        "_done", "_frozen", "_listeners", "barred", "key", "parent", "passed", "stamps", "tags",
-        "used", "waiting_for",
+        "_done", "_frozen", "_listeners", "barred", "key", "parent", "passed", "seen", "stamps",
+        "tags", "used", "waiting_for",
     )  # fmt: skip
 
-    def __init__(self, key: str, stamps: tuple[str, ...]) -> None:
+    def __init__(self, key: str, stamps: tuple[str, ...], seen: object = None) -> None:
         self.key = key
         self.stamps = stamps
+        #: The state of the world that it computes from: only who saw the same may join.
+        self.seen = seen
         self.parent = current.get()
         #: Something that it depends on was invalidated after it began.
         self.barred = False
@@ -133,13 +135,16 @@ class Flights:
             self._running.add(flight)
         return flight
 
-    def join(self, key: str, stamps: tuple[str, ...]) -> tuple[Flight, bool]:
-        """The flight for *key*, and whether the caller leads it and must compute."""
+    def join(self, key: str, stamps: tuple[str, ...], seen: object) -> tuple[Flight, bool]:
+        """The flight for *key*, and whether the caller leads it and must compute.
+
+        A flight that began before an invalidation is left alone by those who saw its effect.
+        """
         with self._lock:
             flight = self._joinable.get(key)
-            if flight is not None:
+            if flight is not None and flight.seen == seen:
                 return flight, False
-            flight = self._joinable[key] = Flight(key, stamps)
+            flight = self._joinable[key] = Flight(key, stamps, seen)
             self._running.add(flight)
             return flight, True
 

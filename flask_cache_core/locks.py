@@ -43,7 +43,7 @@ def held(state: AppState, name: str, timeout: float) -> Iterator[None]:
 
 def _alone_in_process(state: AppState, key: str, deadline: float) -> Flight:
     while True:
-        flight, leads = state.flights.join(key, ())
+        flight, leads = state.flights.join(key, (), None)
         if leads:
             return flight
         if not flight.wait(max(deadline - monotonic(), 0)) and monotonic() >= deadline:

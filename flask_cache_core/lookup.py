@@ -379,12 +379,12 @@ def put(state: AppState, call: Call, value: object) -> bool:
     if not reading.answered:
         return False
     flight = state.flights.start(call.key, call.stamps)
-    tokens, new = state.versions.before(call.stamps, reading.tokens)
+    basis = _basis(state, call, reading)
     try:
-        writing = _Writing(call, reading, tokens, new, time.time(), 0)
+        writing = _Writing(call, basis, time.time(), 0)
         return _write(state, writing, Outcome(value), flight, None)
     finally:
-        state.versions.settle(new)
+        state.versions.settle(basis.new)
         state.flights.end(flight)
 
 
@@ -456,9 +456,10 @@ def resolve(state: AppState, call: Call, reading: Reading) -> Steps:
         return (yield from _compute_alone(state, call, reading))
     deadline = monotonic() + call.policy.lock_timeout
     while True:
-        flight, leads = state.flights.join(call.key, call.stamps)
+        basis = _basis(state, call, reading)
+        flight, leads = state.flights.join(call.key, call.stamps, basis.seen)
         if leads:
-            return (yield from _lead(state, call, reading, flight, deadline))
+            return (yield from _lead(state, call, basis, flight, deadline))
         if stale is not None and _may_revalidate(call, stale):
             return _serve_stale(state, call, stale)
         if state.flights.would_deadlock(flight):
@@ -476,6 +477,25 @@ def resolve(state: AppState, call: Call, reading: Reading) -> Steps:
         if not landed or flight.passed or monotonic() >= deadline:
             return (yield from _compute_alone(state, call, reading))
         reading = read(state, call)
+        if fresh(state, call, reading):
+            return Ran(hit(state, call, reading.entry))
+
+
+class _Basis(NamedTuple):
+    """What a computation stands on: what was read, and the stamps to store its value under."""
+
+    reading: Reading
+    tokens: tuple[str, ...]
+    new: dict[str, str]
+    """Those of the stamps that are not stored yet."""
+
+    @property
+    def seen(self) -> object:
+        return self.tokens, self.reading.barrier, self.reading.answered
+
+
+def _basis(state: AppState, call: Call, reading: Reading) -> _Basis:
+    return _Basis(reading, *state.versions.before(call.stamps, reading.tokens))
 
 
 def _stale_answer(state: AppState, call: Call, reading: Reading) -> Entry | None:
@@ -510,11 +530,12 @@ def _is_passed(state: AppState, key: str) -> bool:
 def _compute_alone(state: AppState, call: Call, reading: Reading) -> Steps:
     """Compute without anybody waiting for it."""
     flight = state.flights.start(call.key, call.stamps)
-    return (yield from _compute(state, call, reading, flight, None))
+    return (yield from _compute(state, call, _basis(state, call, reading), flight, None))
 
 
-def _lead(state: AppState, call: Call, reading: Reading, flight: Flight, deadline: float) -> Steps:
+def _lead(state: AppState, call: Call, basis: _Basis, flight: Flight, deadline: float) -> Steps:
     """Compute for all who join *flight*, unless somebody else did so since it was read."""
+    reading = basis.reading
     try:
         if state.flights.landings != reading.landings:
             reading = read(state, call)
@@ -533,7 +554,10 @@ def _lead(state: AppState, call: Call, reading: Reading, flight: Flight, deadlin
                 if lease is not None:
                     lease.release()
                 return _hand_on(state, call, reading, flight)
-        return (yield from _compute(state, call, reading, flight, lease))
+        if reading is not basis.reading:
+            basis = _basis(state, call, reading)
+            flight.seen = basis.seen
+        return (yield from _compute(state, call, basis, flight, lease))
     except BaseException:
         state.flights.end(flight)
         flight.crash()
@@ -576,12 +600,12 @@ def _contend(
 
 
 def _compute(
-    state: AppState, call: Call, reading: Reading, flight: Flight, lease: Lease | None
+    state: AppState, call: Call, basis: _Basis, flight: Flight, lease: Lease | None
 ) -> Steps:
     """Run the call, store its value, hand it on."""
+    reading = basis.reading
     state.misses += 1
     call.announce(False)
-    tokens, new = state.versions.before(call.stamps, reading.tokens)
     began, clock = time.time(), monotonic()
     outer = current.set(flight)
     try:
@@ -592,18 +616,18 @@ def _compute(
     try:
         if ran.error is None:
             outcome = call.judge(ran.value)
-            writing = _Writing(call, reading, tokens, new, began, monotonic() - clock)
+            writing = _Writing(call, basis, began, monotonic() - clock)
             if outcome.later is not None and reading.answered:
                 _await(state, writing, outcome.later, flight)
             elif outcome.store and reading.answered:
                 _write(state, writing, outcome, flight, lease)
                 lease = None
     finally:
-        state.versions.settle(new)
+        state.versions.settle(basis.new)
         state.flights.end(flight)
         if lease is not None:
             lease.release()
-        _land(state, call, flight, outcome, zip(call.stamps, tokens, strict=False))
+        _land(state, call, flight, outcome, zip(call.stamps, basis.tokens, strict=False))
     if ran.error is not None or (outcome is not None and outcome.failed):
         return _fall_back(state, call, reading, ran)
     state.backoff.succeeded(call.key)
@@ -647,9 +671,7 @@ class _Writing(NamedTuple):
     """What `_write` needs to know of a computation."""
 
     call: Call
-    reading: Reading
-    tokens: tuple[str, ...]
-    new: dict[str, str]
+    basis: _Basis
     began: float
     cost: float
 
@@ -658,7 +680,7 @@ def _write(
     state: AppState, writing: _Writing, outcome: Outcome, flight: Flight, lease: Lease | None
 ) -> bool:
     """Store what was computed, in one batch with the stamps that are new; whether it was."""
-    call, reading = writing.call, writing.reading
+    call, basis = writing.call, writing.basis
     if state.shared and writing.cost > BARRIER_LIFE:
         return False
     timeout = call.timeout if outcome.timeout is None else outcome.timeout
@@ -671,8 +693,8 @@ def _write(
         expiry(time.time(), seconds),
         writing.cost,
         call.stamps + tuple(inherited),
-        writing.tokens + tuple(inherited.values()),
-        reading.barrier,
+        basis.tokens + tuple(inherited.values()),
+        basis.reading.barrier,
         call.maker,
     )
     items = _by_variant(state, call, entry, outcome.vary)
@@ -684,7 +706,7 @@ def _write(
         lease.let_go()
     stored = state.flights.unless_barred(
         flight,
-        lambda: state.store.store(items, life, writing.new, stamp_life, unlock),
+        lambda: state.store.store(items, life, basis.new, stamp_life, unlock),
         alone=not state.shared,
     )
     if stored:
