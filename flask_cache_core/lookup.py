@@ -462,23 +462,33 @@ def resolve(state: AppState, call: Call, reading: Reading) -> Steps:
             return (yield from _lead(state, call, basis, flight, deadline))
         if stale is not None and _may_revalidate(call, stale):
             return _serve_stale(state, call, stale)
-        if state.flights.would_deadlock(flight):
-            return (yield from _compute_alone(state, call, reading))
-        state.waits += 1
-        try:
-            landed = yield Wait(flight, max(deadline - monotonic(), 0))
-        finally:
-            state.flights.waited(flight)
-        value = flight.value()
-        if value is not MISSING:
-            _inherit(flight.tags.items())
-            call.announce(True)
-            return Ran(call.reveal(value))
-        if not landed or flight.passed or monotonic() >= deadline:
-            return (yield from _compute_alone(state, call, reading))
+        ran = yield from _follow(state, call, reading, flight, deadline)
+        if ran is not None:
+            return ran
         reading = read(state, call)
         if fresh(state, call, reading):
             return Ran(hit(state, call, reading.entry))
+
+
+def _follow(
+    state: AppState, call: Call, reading: Reading, flight: Flight, deadline: float
+) -> Generator[Step, Any, Ran | None]:
+    """Wait for somebody else's computation; ``None``: it failed, and another try is due."""
+    if state.flights.would_deadlock(flight):
+        return (yield from _compute_alone(state, call, reading))
+    state.waits += 1
+    try:
+        landed = yield Wait(flight, max(deadline - monotonic(), 0))
+    finally:
+        state.flights.waited(flight)
+    value = flight.value()
+    if value is not MISSING:
+        _inherit(flight.tags.items())
+        call.announce(True)
+        return Ran(call.reveal(value))
+    if not landed or flight.passed or monotonic() >= deadline:
+        return (yield from _compute_alone(state, call, reading))
+    return None
 
 
 class _Basis(NamedTuple):
