@@ -1,6 +1,6 @@
-"""The filesystem backend: settings in, one file for each entry.
+"""The filesystem backend: settings in, entries in files.
 
-Readers take no lock: they open one file and verify what they read. Writers take turns.
+Readers take no lock and verify what they read. Writers take turns.
 Must not know Flask's request, decorators or what a value means.
 """
 
@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import islice
 from math import inf
 from pathlib import Path
@@ -22,9 +23,9 @@ from flask_cache_core.backend import ByteStore
 from flask_cache_core.errors import BackendError, ConfigError
 from flask_cache_core.typing import Timeout
 
-from .change import Change, Limits
-from .files import Files
-from .ledger import LONGEST_PAUSE
+from .files import LONGEST_PAUSE, Files
+from .ledger import CELL_SIZE, DIGEST_SIZE
+from .store import Change, Limits, Reading
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -48,7 +49,7 @@ class FileSystemCache(ByteStore):
     :param cache_dir: created with mode 0700 where it does not exist.
     :param threshold: entries that it holds at most, for each key prefix.
     :param mode: permission bits of the files; directories get the matching search bits.
-    :param hash_method: names an entry's file after its key; bytes in, ``hexdigest()`` out.
+    :param hash_method: a constructor as in `hashlib`; what an entry is found by.
     :param max_bytes: bytes of all files of one key prefix at most, or ``None``.
     :param backend_timeout: seconds that a write waits for other writers at most.
     :param options: those of `ByteStore`.
@@ -77,12 +78,12 @@ class FileSystemCache(ByteStore):
         super().__init__(default_timeout=default_timeout, **options)
         self._root = _checked_directory(cache_dir)
         self._mode = _checked_mode(mode)
-        self._hash_method = _checked_hash(hash_method)
+        self._digest = _checked_hash(hash_method)
         self._limits = Limits(
             _checked_threshold(threshold), _checked_bytes(max_bytes), backend_timeout
         )
         if max_bytes is not None:
-            self.max_value_bytes = int(self._limits.room) * 3 // 4
+            self.max_value_bytes = max(int(self._limits.apart) - 1024, CELL_SIZE // 2)
         self._damaged = 0
         self._settle()
 
@@ -121,7 +122,7 @@ class FileSystemCache(ByteStore):
             self._files.discard(0)  # what a process that died in `clear` left
 
     def _settle(self) -> None:
-        self._files = Files(self._root, self.delimited_prefix, self._mode, self._hash_method)
+        self._files = Files.of_prefix(self._root, self.delimited_prefix, self._mode)
 
     def where(self) -> str:
         return f"{self._root} (CACHE_DIR)"
@@ -135,23 +136,29 @@ class FileSystemCache(ByteStore):
     def _read(self, addresses: Sequence[str]) -> Sequence[bytes | None]:
         now = time()
         try:
-            return [self._look_up(address, now) for address in addresses]
+            with Reading(self._files, self._digest) as reading:
+                found = [reading.read(address) for address in addresses]
         except OSError as error:
             raise self._failure(error) from error
+        return [
+            self._settled(address) if one is not None and one.data is None
+            else one.data if one is not None and one.expires > now
+            else None
+            for address, one in zip(addresses, found, strict=True)
+        ]  # fmt: skip
 
-    def _look_up(self, address: str, now: float) -> bytes | None:
-        found = self._files.read(address)
-        if found is not None and found.data is None:  # damaged, or being replaced right now
-            with self._change() as change:
-                found = change.read(address)
-        return found.data if found is not None and found.expires > now else None
+    def _settled(self, address: str) -> bytes | None:
+        """What is there where a reader saw damage: it may have been a change on its way."""
+        with self._change() as change:
+            found = change.read(address)
+            return None if found is None else found.data
 
     def _write(self, items: Mapping[str, bytes], timeout: float) -> Sequence[str]:
+        refused: list[str] = []
         for turn in _turns(items.items()):
             with self._change() as change:
-                for address, data in turn:
-                    change.write(address, data, _expiry(timeout))
-        return ()
+                refused += _written(change, turn, timeout)
+        return refused
 
     def _write_batch(
         self,
@@ -167,18 +174,16 @@ class FileSystemCache(ByteStore):
             for address, data in added.items():
                 if change.read(address) is None:
                     change.write(address, data, _expiry(added_timeout))
-            for address, data in items.items():
-                change.write(address, data, _expiry(timeout))
+            refused = _written(change, items.items(), timeout)
             if unlock is not None:
                 _remove_held(change, *unlock)
-        return ()
+        return refused
 
     def _add(self, address: str, data: bytes, timeout: float) -> bool:
         with self._change() as change:
             if change.read(address) is not None:
                 return False
-            change.write(address, data, _expiry(timeout))
-            return True
+            return change.write(address, data, _expiry(timeout))
 
     def _remove(self, addresses: Sequence[str]) -> Sequence[str]:
         removed: list[str] = []
@@ -202,20 +207,16 @@ class FileSystemCache(ByteStore):
             found = change.read(address)
             if found is None or found.data != held:
                 return False
-            change.write(address, data, _expiry(timeout))
-            return True
+            return change.write(address, data, _expiry(timeout))
 
     def _remove_if(self, address: str, held: bytes) -> bool:
         with self._change() as change:
             return _remove_held(change, address, held)
 
     def _clear(self) -> bool:
-        try:
-            everything = [self._files] if self.delimited_prefix else self._files.neighbours()
-        except FileNotFoundError:
-            return True
-        except OSError as error:
-            raise self._failure(error) from error
+        everything = [self._files]
+        if not self.delimited_prefix:
+            everything = Files.of_all(self._root, self._mode)
         for files in everything:
             with self._change(files) as change:
                 change.clear()
@@ -225,7 +226,7 @@ class FileSystemCache(ByteStore):
     @contextmanager
     def _change(self, files: Files | None = None) -> Iterator[Change]:
         try:
-            with Change(files or self._files, self._limits) as change:
+            with Change(files or self._files, self._digest, self._limits) as change:
                 yield change
         except OSError as error:
             raise self._failure(error) from error
@@ -248,6 +249,12 @@ class FileSystemCache(ByteStore):
 
 def _expiry(timeout: float) -> float:
     return time() + timeout if timeout else inf
+
+
+def _written(change: Change, items: Iterable[tuple[str, bytes]], timeout: float) -> list[str]:
+    """Store *items*; the addresses that were refused."""
+    expires = _expiry(timeout)
+    return [address for address, data in items if not change.write(address, data, expires)]
 
 
 def _remove_held(change: Change, address: str, held: bytes) -> bool:
@@ -291,15 +298,21 @@ def _checked_mode(mode: int) -> int:
     )
 
 
-def _checked_hash(method: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+def _checked_hash(method: Callable[[bytes], Any]) -> Callable[[bytes], bytes]:
+    digest = partial(_digest, method)
     try:
-        int(method(b"").hexdigest(), 16)
+        digest(b"")
     except Exception as error:
         raise ConfigError(
             f"CACHE_FILE_HASH_METHOD must be a hash constructor such as hashlib.sha256, not "
             f"{method!r}."
         ) from error
-    return method
+    return digest
+
+
+def _digest(method: Callable[[bytes], Any], address: bytes) -> bytes:
+    digest: bytes = method(address).digest()[:DIGEST_SIZE]
+    return digest.ljust(DIGEST_SIZE, b"\0")
 
 
 def _checked_threshold(threshold: int) -> int:

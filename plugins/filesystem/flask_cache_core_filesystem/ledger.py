@@ -1,226 +1,249 @@
-"""The ledger: which entries there are, which expires first, and where the clock's hand stands.
+"""The ledger: which key is in which slot, which expires first, and where the clock's hand is.
 
-One file of slots, as many as entries are allowed, so that no miscount can exceed the limit. Over
-the slots stands a tree of expiries (each node holds the lowest of 32 below it), so that the first
-to expire is found at the same cost among five hundred and a million. It is opened and locked for
-each change, and is only bookkeeping: where a slot and an entry's file disagree, the file is
-right. Must not know what an entry holds, or where it is.
+It is the front of the store's file: a head; a hash table whose chains run through one record for
+each slot; and over the slots a tree of expiries (each node holds the lowest of 32 below it). So a
+key, a free slot and the first to expire are found at the same cost among five hundred and a
+million entries, and there are never more entries than slots. Behind it come the cells, one for
+each slot, of which it must not know more than where they are.
 
-Read and written by system calls rather than mapped: a mapped file that somebody truncates kills
-the process.
+All of it is bookkeeping that may be wrong after a crash: what a cell holds is verified by whoever
+reads it, and a slot that no chain leads to is found by the hand. It is read and written by system
+calls rather than mapped: a mapped file that somebody truncates kills the process.
 """
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
 from array import array
-from collections.abc import Iterable
 from functools import cache
-from itertools import islice, pairwise
+from itertools import pairwise
 from math import inf
 from struct import Struct
-from time import monotonic, sleep
 from typing import Final, NamedTuple
 
-__all__ = ["FREE", "LONGEST_PAUSE", "NAME_LENGTH", "Ledger", "size_of"]
+__all__ = ["CELL_SIZE", "DIGEST_SIZE", "FREE", "Ledger", "size_of"]
 
 #: The expiry of a free slot: after every other.
 FREE: Final = inf
-#: Hexadecimal digits of a file's name.
-NAME_LENGTH: Final = 64
-#: Seconds that somebody who waits for the lock sleeps at most before trying again.
-LONGEST_PAUSE: Final = 0.002
+DIGEST_SIZE: Final = 16
+#: Bytes of a cell: a page, which is what the smallest file would take.
+CELL_SIZE: Final = 4096
 
-_PAUSE: Final = 0.0001
-_NEVER: Final = 1e300
-_UNKNOWN: Final = 0.0
-_MAGIC: Final = b"FCCledg1"
-_HEAD: Final = Struct("<8s5Q")
-_SLOT: Final = Struct("<32sQ")
+_MAGIC: Final = b"FCCstor1"
+_HEAD: Final = Struct("<8s7Q")
+_LINK: Final = Struct("<I")
+_RECORD: Final = Struct(f"<{DIGEST_SIZE}sIxxxxQ")
 _EXPIRY: Final = Struct("<d")
+_NEVER: Final = 1e300
 _FAN: Final = 32
 _NODE: Final = Struct(f"<{_FAN}d")
 _MENDS: Final = 8
-_CHUNK: Final = 4096
+_STEPS: Final = 64
 
 
 class _Layout(NamedTuple):
-    """Where the levels of the tree begin, leaves first, how many nodes each has; all bytes."""
+    """Where the parts begin, in bytes. The hash table follows the head."""
 
+    chains: int
+    """How many chains there are: a power of two."""
+    records: int
     levels: tuple[tuple[int, int], ...]
-    size: int
+    """Of the tree, leaves first: where it begins, and how many nodes it has."""
+    cells: int
 
 
 @cache
 def _layout(capacity: int) -> _Layout:
-    offset, count = _HEAD.size + capacity * _SLOT.size, capacity
+    chains = 1 << (capacity - 1).bit_length()
+    records = _HEAD.size + chains * _LINK.size
+    offset, count = records + capacity * _RECORD.size, capacity
     levels: list[tuple[int, int]] = []
-    while True:
+    while count > 1 or not levels:
         levels.append((offset, count))
-        blocks = -(-count // _FAN)
-        offset += blocks * _NODE.size
-        if blocks == 1:
-            return _Layout(tuple(levels), offset)
-        count = blocks
+        count = -(-count // _FAN)
+        offset += count * _NODE.size
+    return _Layout(chains, records, tuple(levels), -(-offset // CELL_SIZE) * CELL_SIZE)
 
 
 def size_of(capacity: int) -> int:
-    """Bytes of a ledger with *capacity* slots."""
-    return _layout(capacity).size
+    """Bytes before the first cell where there are *capacity* slots."""
+    return _layout(capacity).cells
 
 
 class Ledger:
-    """The ledger, opened and locked. Every method may raise `OSError`.
+    """The ledger in an open file. Whoever changes it holds the lock; a reader needs none.
 
-    :param path: its file; created where its directory exists.
-    :param mode: permission bits of a new file.
-    :param patience: seconds to wait for the lock; then `TimeoutError`.
+    Every method may raise `OSError`.
     """
+
+    __slots__ = (
+        "_free", "_hand", "_layout", "_top", "apart", "capacity", "changed", "count", "fd",
+    )  # fmt: skip
 
     capacity: int
     """How many slots there are; 0 where the file is no ledger."""
-    total: int
-    """Bytes of all files."""
+    count: int
+    """How many of them are occupied."""
+    apart: int
+    """Bytes in files of their own."""
+    changed: bool
     _top: int
     _free: int
     _hand: int
 
-    def __init__(self, path: str, mode: int, patience: float) -> None:
-        self._fd = _opened(path, mode)
-        try:
-            _lock(self._fd, patience)
-            self._load()
-        except BaseException:
-            os.close(self._fd)
-            raise
-
-    def _load(self) -> None:
-        self._changed = False
-        head = os.pread(self._fd, _HEAD.size, 0)
-        magic, self.capacity, self._top, self._free, self._hand, self.total = (
-            _HEAD.unpack(head) if len(head) == _HEAD.size else (b"", 0, 0, 0, 0, 0)
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self.changed = False
+        head = os.pread(fd, _HEAD.size, 0)
+        magic, self.capacity, self._top, self._free, self._hand, self.count, self.apart, _ = (
+            _HEAD.unpack(head) if len(head) == _HEAD.size else (b"", 0, 0, 0, 0, 0, 0, 0)
         )
-        if magic != _MAGIC or not max(self._top, self._free) <= self.capacity < 1 << 32:
-            self.capacity = 0
-        if self.capacity:
+        known = magic == _MAGIC and max(self._top, self._free, 1) <= self.capacity < 1 << 32
+        if known:
             self._layout = _layout(self.capacity)
-            if os.lseek(self._fd, 0, os.SEEK_END) != self._layout.size:
-                self.capacity = 0
+        else:
+            self.capacity = 0
 
-    @property
-    def valid(self) -> bool:
-        """Whether it can be used; if not, `reset` it."""
-        return self.capacity > 0
+    def whole(self) -> bool:
+        """Whether it is a ledger and nothing of it was cut off."""
+        return self.capacity > 0 and os.lseek(self.fd, 0, os.SEEK_END) >= self._layout.cells
 
-    def close(self) -> None:
-        """Write what changed and let the lock go."""
-        try:
-            if self._changed and self.valid:
-                self._save()
-        finally:
-            fcntl.flock(self._fd, fcntl.LOCK_UN)  # a forked child may hold the descriptor as well
-            os.close(self._fd)
-
-    def reset(self, capacity: int, files: Iterable[tuple[str, int]]) -> None:
-        """Begin anew with *capacity* slots and as many of *files* (name, bytes) as there is
-        room for. The head is written last, so that one half done is done again.
-        """
-        self.capacity = 0
-        os.ftruncate(self._fd, 0)
-        self._layout = _layout(capacity)
-        os.ftruncate(self._fd, self._layout.size)
-        self.total = self._top = 0
-        offset, files = _HEAD.size, iter(files)
-        while chunk := list(islice(files, min(_CHUNK, capacity - self._top))):
-            offset += os.pwrite(self._fd, b"".join(_slot(*file) for file in chunk), offset)
-            self._top += len(chunk)
-            self.total += sum(size for _, size in chunk)
-        self._plant()
-        self.capacity, self._free, self._hand = capacity, 0, 0
-        self._save()
-
-    def _plant(self) -> None:
-        """Write the tree: the first slots hold files that nobody looked into, the rest is free."""
-        taken = self._top
-        for offset, count in self._layout.levels:
+    def reset(self, capacity: int) -> None:
+        """Begin anew, empty. The head is written last: what was half done is done again."""
+        os.ftruncate(self.fd, 0)
+        self._layout = layout = _layout(capacity)
+        os.ftruncate(self.fd, layout.cells)
+        for offset, count in layout.levels:
             padded = -(-count // _FAN) * _FAN
-            nodes = array("d", (_UNKNOWN,)) * taken + array("d", (FREE,)) * (padded - taken)
-            os.pwrite(self._fd, nodes.tobytes(), offset)
-            taken = -(-taken // _FAN)
+            os.pwrite(self.fd, (array("d", (FREE,)) * padded).tobytes(), offset)
+        self.capacity = capacity
+        self._top = self._free = self._hand = self.count = self.apart = 0
+        self.save()
 
-    def _save(self) -> None:
+    def save(self) -> None:
+        """Write the head."""
         head = _HEAD.pack(
-            _MAGIC, self.capacity, self._top, self._free, self._hand % self.capacity, self.total
+            _MAGIC, self.capacity, self._top, self._free, self._hand, self.count, self.apart, 0
         )
-        os.pwrite(self._fd, head, 0)
-        self._changed = False
+        os.pwrite(self.fd, head, 0)
+        self.changed = False
+
+    def cell(self, slot: int) -> int:
+        """Where the cell of *slot* begins."""
+        return self._layout.cells + slot * CELL_SIZE
+
+    # -- the hash table ---------------------------------------------------------------------
+
+    def find(self, digest: bytes) -> int | None:
+        """The slot of the key with this *digest*."""
+        return self._walk(digest)[0]
+
+    def _walk(self, digest: bytes) -> tuple[int | None, int]:
+        """The slot of *digest*, and the offset of the link that leads to it."""
+        fd, records = self.fd, self._layout.records
+        at = self._chain(digest)
+        link = self._link(at)
+        for _ in range(_STEPS):
+            if not 0 < link <= self.capacity:
+                break
+            offset = records + (link - 1) * _RECORD.size
+            found, following, _ = _RECORD.unpack(os.pread(fd, _RECORD.size, offset))
+            if found == digest:
+                return link - 1, at
+            at, link = offset + DIGEST_SIZE, following
+        return None, at
+
+    def _chain(self, digest: bytes) -> int:
+        number = int.from_bytes(digest[:4], "little") & (self._layout.chains - 1)
+        return _HEAD.size + number * _LINK.size
+
+    def _link(self, at: int) -> int:
+        return int.from_bytes(os.pread(self.fd, _LINK.size, at), "little")
+
+    def _record(self, slot: int) -> tuple[bytes, int, int]:
+        """Digest, link to the next, and bytes in a file of its own."""
+        offset = self._layout.records + slot * _RECORD.size
+        found: tuple[bytes, int, int] = _RECORD.unpack(os.pread(self.fd, _RECORD.size, offset))
+        return found
+
+    def _put_record(self, slot: int, digest: bytes, link: int, apart: int) -> None:
+        offset = self._layout.records + slot * _RECORD.size
+        os.pwrite(self.fd, _RECORD.pack(digest, link, apart), offset)
 
     # -- slots ------------------------------------------------------------------------------
 
-    def holds(self, slot: int, name: str) -> bool:
-        """Whether *slot* is that of the file called *name*."""
-        return slot < self.capacity and self.slot(slot)[0] == name
-
-    def slot(self, slot: int) -> tuple[str, int]:
-        """The name and the bytes of the file in *slot*."""
-        raw, size = _SLOT.unpack(os.pread(self._fd, _SLOT.size, _HEAD.size + slot * _SLOT.size))
-        return raw.hex(), size
-
     def take(self) -> int | None:
-        """A free slot, or ``None`` where all are occupied. `occupy` it before anything else."""
+        """A free slot, or ``None``. `occupy` it before anything else is done."""
         if self._free:
             slot = self._free - 1
-            self._free = self.slot(slot)[1]
+            self._free = self._record(slot)[1]
             if self._free <= self.capacity and self._expiry(slot) == FREE:
+                self.count += 1
                 return slot
-            self._free = 0  # no list of ours: its slots are lost until the next reset
+            self._free = 0  # no list of ours; its slots are lost until the next reset
         if self._top < self.capacity:
             self._top += 1
+            self.count += 1
             return self._top - 1
         return None
 
-    def occupy(self, slot: int, name: str, size: int, expires: float) -> None:
-        """Give *slot* to the file called *name*."""
-        self.total += size
-        self._save()
-        os.pwrite(self._fd, _slot(name, size), _HEAD.size + slot * _SLOT.size)
+    def occupy(self, slot: int, digest: bytes, expires: float) -> None:
+        """Lead to *slot*, whose cell is written, from the chain of *digest*."""
+        self.save()
+        at = self._chain(digest)
+        self._put_record(slot, digest, self._link(at), 0)
+        os.pwrite(self.fd, _LINK.pack(slot + 1), at)
         self.expire(slot, expires)
 
-    def resize(self, slot: int, name: str, size: int) -> None:
-        """Note that the file in *slot* has *size* bytes now; 0 where it is gone."""
-        before = self.slot(slot)[1]
-        if before != size:
-            os.pwrite(self._fd, _slot(name, size), _HEAD.size + slot * _SLOT.size)
-            self.total = max(0, self.total + size - before)
-            self._changed = True
+    def unlink(self, slot: int) -> None:
+        """Let no chain lead to *slot* any more."""
+        digest, link, apart = self._record(slot)
+        found, at = self._walk(digest)
+        if found == slot:
+            os.pwrite(self.fd, _LINK.pack(link), at)
+        self._count_apart(-apart)
 
     def vacate(self, slot: int) -> None:
-        """The file in *slot* is gone, and the slot is free."""
-        self.total = max(0, self.total - self.slot(slot)[1])
-        os.pwrite(self._fd, _slot("", self._free), _HEAD.size + slot * _SLOT.size)
+        """Make *slot* free, to which no chain leads any more."""
+        self._put_record(slot, b"", self._free, 0)
         self.expire(slot, FREE)
         self._free = slot + 1
-        self._changed = True
+        self.count = max(0, self.count - 1)
+        self.changed = True
+
+    def set_apart(self, slot: int, size: int) -> None:
+        """Note that *slot* has *size* bytes in a file of its own; 0: it has no such file."""
+        digest, link, before = self._record(slot)
+        if before != size:
+            self._put_record(slot, digest, link, size)
+            self._count_apart(size - before)
+
+    def apart_of(self, slot: int) -> int:
+        """Bytes that *slot* has in a file of its own."""
+        return self._record(slot)[2]
+
+    def _count_apart(self, size: int) -> None:
+        if size:
+            self.apart = max(0, self.apart + size)
+            self.changed = True
 
     # -- the tree of expiries ---------------------------------------------------------------
 
     def expire(self, slot: int, expires: float) -> None:
-        """Note when the file in *slot* expires. It may be noted earlier than it is."""
+        """Note when *slot* expires. It may be noted earlier than it is, never later."""
         index, low = slot, expires if expires == FREE else min(expires, _NEVER)
         for offset, _ in self._layout.levels:
             block = index // _FAN
             nodes = self._nodes(offset, block)
             before = min(nodes)
             nodes[index % _FAN] = low
-            os.pwrite(self._fd, _EXPIRY.pack(low), offset + index * _EXPIRY.size)
+            os.pwrite(self.fd, _EXPIRY.pack(low), offset + index * _EXPIRY.size)
             index, low = block, min(nodes)
             if low == before:
                 return
 
     def earliest(self) -> tuple[int, float]:
-        """The slot whose file expires first, and when."""
+        """The slot that is noted to expire first, and when."""
         slot, low = 0, FREE
         for _ in range(_MENDS):
             path = self._descend()
@@ -242,62 +265,31 @@ class Ledger:
         return path
 
     def _mend(self, slot: int) -> None:
-        """Recompute what stands over *slot*, which a process that was killed left behind."""
-        index, levels = slot, self._layout.levels
-        for (below, _), (offset, _) in pairwise(levels):
+        """Recompute what stands over *slot*, where a process that was killed left it wrong."""
+        index = slot
+        for (below, _), (offset, _) in pairwise(self._layout.levels):
             index //= _FAN
             low = min(self._nodes(below, index))
-            os.pwrite(self._fd, _EXPIRY.pack(low), offset + index * _EXPIRY.size)
+            os.pwrite(self.fd, _EXPIRY.pack(low), offset + index * _EXPIRY.size)
 
     def _expiry(self, slot: int) -> float:
         return self._nodes(self._layout.levels[0][0], slot // _FAN)[slot % _FAN]
 
     def _nodes(self, offset: int, block: int) -> list[float]:
-        return list(_NODE.unpack(os.pread(self._fd, _NODE.size, offset + block * _NODE.size)))
+        return list(_NODE.unpack(os.pread(self.fd, _NODE.size, offset + block * _NODE.size)))
 
     # -- the clock --------------------------------------------------------------------------
 
     def next_occupied(self) -> int | None:
         """Move the hand to the next occupied slot and past it; ``None`` if there is none."""
         leaves, blocks = self._layout.levels[0][0], -(-self._top // _FAN)
+        self.changed = True
         for _ in range(blocks and blocks + 1):
             block = self._hand // _FAN % blocks
             for index, expires in enumerate(self._nodes(leaves, block)):
                 slot = block * _FAN + index
                 if expires != FREE and self._hand <= slot < self._top:
                     self._hand = slot + 1
-                    self._changed = True
                     return slot
             self._hand = (block + 1) % blocks * _FAN
         return None
-
-
-def _slot(name: str, size: int) -> bytes:
-    return _SLOT.pack(bytes.fromhex(name), size)
-
-
-def _opened(path: str, mode: int) -> int:
-    try:
-        return os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, mode)
-        os.fchmod(fd, mode)
-        return fd
-
-
-def _lock(fd: int, patience: float) -> None:
-    """Lock the file for this descriptor: against other processes and other threads alike."""
-    deadline, pause = 0.0, _PAUSE
-    while True:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            deadline = deadline or monotonic() + patience
-            if monotonic() >= deadline:
-                raise TimeoutError(
-                    errno.ETIMEDOUT, f"others kept its lock for {patience:g} seconds"
-                ) from None
-            sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE)
-        else:
-            return

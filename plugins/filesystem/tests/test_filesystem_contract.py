@@ -21,5 +21,5 @@ class TestFileSystemWithByteLimit(BackendContract):
     @pytest.fixture
     def make_backend(self, tmp_path: Path) -> Callable[[str], FileSystemCache]:
         return lambda prefix: FileSystemCache(
-            tmp_path, threshold=20_000, max_bytes=50_000_000, key_prefix=prefix
+            tmp_path, threshold=20_000, max_bytes=100_000_000, key_prefix=prefix
         )
