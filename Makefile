@@ -1,0 +1,84 @@
+# Every target does all its own set-up. On a fresh Debian: `make demo`, `make test`.
+
+PYTHON ?= python3
+BIN := .venv/bin
+CONSTRAINTS := constraints.txt
+
+PLUGINS := $(sort $(wildcard plugins/*))
+PLUGIN_PACKAGES := $(wildcard plugins/*/flask_cache_core_*)
+EXAMPLE_PLUGIN := examples/third_party_backend
+SOURCES := flask_cache_core $(PLUGIN_PACKAGES) examples
+PROJECTS := pyproject.toml $(addsuffix /pyproject.toml,$(PLUGINS) $(EXAMPLE_PLUGIN))
+
+.PHONY: help demo serve test lint types check servers dist bench clean
+
+help:
+	@echo "make demo     run the example app over HTTP, and show what the cache does"
+	@echo "make serve    run the example app for a browser, until Ctrl-C"
+	@echo "make test     lint, types and all tests, with the servers that they need"
+	@echo "make check    the same without installing servers"
+	@echo "make bench    measure side by side with Flask-Caching"
+	@echo "make dist     build every distribution into dist/"
+	@echo "make servers  install redis, memcached and SASL (Debian, Ubuntu)"
+
+# -- what a newcomer runs -----------------------------------------------------------------------
+
+demo: .venv/.demo
+	$(BIN)/python examples/demo/demo.py
+
+serve: .venv/.demo
+	$(BIN)/python examples/demo/demo.py --serve
+
+# -- what a contributor runs --------------------------------------------------------------------
+
+test: servers check
+
+check: lint types
+	$(BIN)/pytest $(PYTEST)
+
+lint: .venv/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# The tests of each plug-in are checked on their own: several have a module called `conftest`.
+types: .venv/.dev
+	$(BIN)/mypy $(SOURCES) benchmarks tests
+	for plugin in $(PLUGINS); do $(BIN)/mypy $$plugin/tests || exit 1; done
+	$(BIN)/pyright $(SOURCES) tests/typing
+
+bench: .venv/.bench
+	$(BIN)/python -W error benchmarks/core.py
+	if [ -e benchmarks/backends.py ]; then $(BIN)/python benchmarks/backends.py; fi
+
+dist: .venv/.dev
+	rm -rf dist
+	for project in . $(PLUGINS); do $(BIN)/python -m build -q --outdir dist $$project || exit 1; done
+	@ls dist
+
+clean:
+	rm -rf .venv dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# -- set-up -------------------------------------------------------------------------------------
+
+servers:
+	@PYTHON=$(PYTHON) sh .ci/servers
+
+.venv/.made: $(CONSTRAINTS)
+	@PYTHON=$(PYTHON) sh .ci/python
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q -c $(CONSTRAINTS) --upgrade pip
+	@touch $@
+
+.venv/.demo: .venv/.made pyproject.toml
+	$(BIN)/pip install -q -c $(CONSTRAINTS) gunicorn -e .
+	@touch $@
+
+.venv/.dev: .venv/.made $(PROJECTS)
+	$(BIN)/pip install -q -c $(CONSTRAINTS) --group dev
+	$(BIN)/pip install -q -c $(CONSTRAINTS) --no-build-isolation -e . \
+		$(addprefix -e ,$(PLUGINS) $(EXAMPLE_PLUGIN))
+	@touch $@ .venv/.demo
+
+.venv/.bench: .venv/.dev
+	$(BIN)/pip install -q -c $(CONSTRAINTS) --group bench
+	@touch $@
