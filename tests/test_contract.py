@@ -102,3 +102,9 @@ def start(names: Sequence[str], place: Path) -> subprocess.Popen[str]:
 def test_a_mutant_is_caught_by_the_meant_tests(name: str, failed: Mapping[str, set[str]]) -> None:
     """`pytest tests/contract_mutants.py::Test<name>` shows more."""
     assert failed[name] == mutants.MUTANTS[name].caught_by
+
+
+def test_every_test_of_the_kit_catches_a_mutant() -> None:
+    tests = {name for name in dir(BackendContract) if name.startswith("test_")}
+    caught: set[str] = set().union(*(mutant.caught_by for mutant in mutants.MUTANTS.values()))
+    assert tests - caught == set()

@@ -177,21 +177,22 @@ class SQLiteCache(ByteStore):
         """One transaction. Threads take turns, as SQLite's writers do anyway."""
         with self._lock:
             try:
-                db = self._connection = self._connection or self._connect()
+                db = self._connected()
                 db.execute(f"BEGIN {mode}")
                 with db:
                     yield db
             except (sqlite3.Error, OSError) as error:
                 raise BackendError(f"{self.where()}: {error}") from error
 
-    def _connect(self) -> sqlite3.Connection:
-        if not self._path.exists():
-            _create(self._path)
-        db = sqlite3.connect(
-            self._path, timeout=self._patience, isolation_level=None, check_same_thread=False
-        )
-        db.execute("PRAGMA synchronous=NORMAL")
-        return db
+    def _connected(self) -> sqlite3.Connection:
+        if self._connection is None:
+            if not self._path.exists():
+                _create(self._path)
+            self._connection = sqlite3.connect(
+                self._path, timeout=self._patience, isolation_level=None, check_same_thread=False
+            )
+            self._connection.execute("PRAGMA synchronous=NORMAL")
+        return self._connection
 
     def hold_for_fork(self) -> None:
         """Wait for the transaction of another thread, and close the file."""
