@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 _BYTE_STORE: Final = frozenset(
     {"CACHE_KEY_PREFIX", "CACHE_SERIALIZER", "CACHE_COMPRESSION", "CACHE_CLEAR_ALL"}
 )
-#: Keys that one command names, and that one SCAN looks at: a server does nothing else meanwhile.
-_CHUNK: Final = 200
+#: Keys that one SCAN looks at and one UNLINK names: a server does nothing else meanwhile.
+_CLEARED: Final = 200
+#: Keys that one MGET names (some 3 ms of a server), and commands sent before reading.
 _TURN: Final = 10_000
 _LONGEST: Final = 1e12
 _PASSES: Final = 3
@@ -87,7 +88,7 @@ class RedisBackend(ByteStore):
 
     def _read(self, addresses: Sequence[str]) -> Sequence[bytes | None]:
         found: list[bytes | None] = []
-        for values in self._run(self._naming("MGET", _encoded(addresses))):
+        for values in self._run(self._naming("MGET", _encoded(addresses), _TURN)):
             found += values
         return found
 
@@ -153,16 +154,16 @@ class RedisBackend(ByteStore):
             before = self._nodes.layout()
             for node in self._nodes.primaries():
                 for keys in _matching(node, _pattern(self.delimited_prefix)):
-                    _raise_first(self._nodes.run(self._naming("UNLINK", keys)))
+                    _raise_first(self._nodes.run(self._naming("UNLINK", keys, _CLEARED)))
             if before is not None and before == self._nodes.layout():
                 return True
         return False
 
     # -- commands -------------------------------------------------------------------------
 
-    def _naming(self, command: str, keys: Sequence[bytes]) -> list[Command]:
-        """*command* for all *keys*, with as many in each as the server may be given."""
-        step = _CHUNK if self._nodes.multi_key else 1
+    def _naming(self, command: str, keys: Sequence[bytes], most: int) -> list[Command]:
+        """*command* for all *keys*, *most* in each, or one where they live on several nodes."""
+        step = most if self._nodes.multi_key else 1
         return [(command, *keys[at : at + step]) for at in range(0, len(keys), step)]
 
     def _run(self, commands: Sequence[Command]) -> list[Any]:
@@ -269,7 +270,7 @@ def _matching(node: Connections, pattern: bytes) -> Iterator[list[bytes]]:
     with node.lease() as connection:
         cursor = b"0"
         while True:
-            send(connection, [("SCAN", cursor, "MATCH", pattern, "COUNT", _CHUNK)])
+            send(connection, [("SCAN", cursor, "MATCH", pattern, "COUNT", _CLEARED)])
             cursor, keys = _raise_first(receive(connection, 1))[0]
             if keys:
                 yield keys

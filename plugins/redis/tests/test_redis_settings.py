@@ -126,6 +126,24 @@ def test_bare_clients_are_adapted(server: RedisServer, cluster_servers: Any) -> 
     assert flask_cache_adapt(object(), config) is None
 
 
+def test_a_user_with_the_documented_permissions_can_do_everything(
+    build: Any, server: RedisServer, client: Any
+) -> None:
+    commands = "+mget +get +set +unlink +del +exists +incrby +eval +scan"
+    client.execute_command("ACL", "SETUSER", "bob", "on", ">word", "~shop:*", *commands.split())
+    url = f"redis://bob:word@127.0.0.1:{server.port}"
+    backend = build("redis", CACHE_REDIS_URL=url, key_prefix="shop")
+    assert works(backend)
+    assert backend.add("added", 1, 60)
+    assert backend.has("added")
+    assert backend.inc("added") == 2
+    assert backend.store({"a": 1}, 60, {"b": "c"}, 60, ("lock", "token"))
+    assert backend.delete_many("a", "c") == ["a"]
+    assert backend.clear() is True
+    with pytest.raises(BackendError, match="README"):
+        build("redis", CACHE_REDIS_URL=url, key_prefix="other").get("key")
+
+
 @pytest.mark.parametrize(
     ("name", "settings", "text"),
     [
