@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any, Final, NamedTuple
 
 from redis.crc import key_slot
@@ -29,7 +29,7 @@ from .wire import Command, exchange, receive, send
 
 _SLOTS: Final = 16384
 _HOPS: Final = 5
-_REFRESH_PAUSE: Final = 1.0
+_PAUSE: Final = 1.0
 _ASKING: Final[Command] = ("ASKING",)
 #: How a node says that it does not know its own name.
 _UNNAMED: Final = (None, b"", b"?")
@@ -59,18 +59,20 @@ class Topology:
         self._known = list(seeds)
         self._owners: list[Address | None] = []
         self._nodes: dict[Address, Connections] = {}
-        self._refreshed = 0.0
+        self._asked = 0.0
         self.stale = False
 
     def prepare(self) -> None:
         """Learn the owners at first, and again after an error, but not in a storm."""
-        rested = time.monotonic() - self._refreshed > _REFRESH_PAUSE
-        if not self._owners or (self.stale and rested):
+        if not self._owners:
             self.refresh()
+        elif self.stale and time.monotonic() - self._asked > _PAUSE:
+            with suppress(RedisError):  # what is known may do for these keys
+                self.refresh()
 
     def refresh(self) -> None:
         """Ask one node after the other until one answers; those that fail come last next time."""
-        deadline = time.monotonic() + self._patience
+        self._asked = time.monotonic()
         failure: RedisError = ConnectionError("no node is known")
         for address in list(self._known):
             try:
@@ -80,7 +82,7 @@ class Topology:
                 self._known = [*(node for node in self._known if node != address), address]
             else:
                 return
-            if time.monotonic() > deadline:
+            if time.monotonic() - self._asked > self._patience:
                 break
         raise failure
 
@@ -95,7 +97,6 @@ class Topology:
         found = [owner for owner in dict.fromkeys(owners) if owner is not None]
         self._known = list(dict.fromkeys([*found, *self._known]))
         self._owners = owners
-        self._refreshed = time.monotonic()
         self.stale = False
 
     def owner(self, slot: int) -> Address:

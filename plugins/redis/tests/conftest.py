@@ -44,7 +44,8 @@ class SentinelServer(Server):
 class ClusterServers:
     """Primaries that share all slots; *replicas* follow the first one."""
 
-    def __init__(self, primaries: int = 3, replicas: int = 0) -> None:
+    def __init__(self, primaries: int = 3, replicas: int = 0, node_timeout: int = 5_000) -> None:
+        self._node_timeout = str(node_timeout)
         self.primaries = [self._node() for _ in range(primaries)]
         self.replicas = [self._node() for _ in range(replicas)]
         self._stack = ExitStack()
@@ -53,7 +54,7 @@ class ClusterServers:
         return RedisServer(
             cluster_enabled="yes",
             cluster_port=str(free_port()),
-            cluster_node_timeout="1500",
+            cluster_node_timeout=self._node_timeout,
             repl_diskless_sync_delay="0",
         )
 

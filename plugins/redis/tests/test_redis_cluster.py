@@ -148,8 +148,26 @@ def _move(slot: int, source: Any, target: Any, source_name: str, target_name: st
         client.execute_command("CLUSTER SETSLOT", slot, "NODE", target_name)
 
 
+def test_a_hanging_primary_does_not_take_the_others_down(build: Any, cluster_servers: Any) -> None:
+    nodes = cluster_servers.addresses
+    backend = build("rediscluster", CACHE_REDIS_CLUSTER=nodes, CACHE_BACKEND_TIMEOUT=0.3)
+    first = owned(cluster_servers.client(cluster_servers.primaries[0]))
+    keys = [str(n) for n in range(20)]
+    backend.set_many(dict.fromkeys(keys, 1), 60)
+    lost = [key for key in keys if _slot_of(backend, key) in range(*first)]
+    cluster_servers.primaries[0].pause()
+    try:
+        for _ in range(2):
+            with pytest.raises(BackendError, match="CACHE_BACKEND_TIMEOUT"):
+                backend.get(lost[0])
+            assert all(backend.get(key) == 1 for key in keys if key not in lost)
+    finally:
+        cluster_servers.primaries[0].resume()
+    assert backend.get_many(*keys) == [1] * 20
+
+
 def test_a_lost_primary_is_replaced(build: Any, cluster_type: Any, until: Any) -> None:
-    with cluster_type(primaries=3, replicas=1) as servers:
+    with cluster_type(primaries=3, replicas=1, node_timeout=1500) as servers:
         clients = [servers.client(node) for node in servers.nodes]
         primary, replica = clients[0], clients[-1]
         until(lambda: replica.info("replication").get("master_link_status") == "up")

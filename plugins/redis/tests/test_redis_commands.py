@@ -48,6 +48,13 @@ def test_every_operation_is_one_round_trip(backend: Any, counting_proxy: Any) ->
     assert turns == dict.fromkeys(operations, 1)
 
 
+def test_batches_have_no_limit(backend: Any) -> None:
+    many = {str(n): n for n in range(25_000)}
+    assert len(backend.set_many(many, 60)) == 25_000
+    assert backend.get_many(*many) == list(many.values())
+    assert len(backend.delete_many(*many)) == 25_000
+
+
 def test_a_hit_is_one_round_trip_and_a_miss_two(counting_proxy: Any) -> None:
     app = Flask(__name__)
     app.config |= {
