@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from types import NoneType
 from typing import Any, Final, NamedTuple, Self
 from urllib.parse import urlsplit
 
@@ -126,7 +127,9 @@ class Options:
     def arguments(self, **more: Any) -> dict[str, Any]:
         """What the client is built with; ``CACHE_OPTIONS`` overrides all."""
         password = self.config.get("CACHE_REDIS_PASSWORD")
-        credentials = {} if password is None else {"password": str(password)}
+        if not isinstance(password, (str, bytes, NoneType)):  # a number, from a file of settings
+            password = str(password)
+        credentials = {} if password is None else {"password": password}
         return {**limits(self.timeout), **credentials, **more, **self.of_client}
 
     def db(self) -> int:
@@ -208,20 +211,23 @@ def _url(url: object) -> str:
             "CACHE_REDIS_URL must be redis://[user:password@]host[:port][/db], rediss://... for "
             "TLS, or unix://[user:password@]/path/to/socket[?db=0]."
         )
-    parts = urlsplit(url)
-    try:
-        broken = parts.port == 0 or parts.fragment or "@" in parts.path + parts.query
-    except ValueError:
-        broken = True
-    if broken:
+    if not _is_sound(url):
         raise ConfigError(
             "CACHE_REDIS_URL does not parse: its port is no number from 1 to 65535, or its user or "
             "password has one of :/?#@ that is not percent-encoded (urllib.parse.quote)."
         )
-    db = parts.path.strip("/")
+    db = urlsplit(url).path.strip("/")
     if db and not db.isdecimal() and not url.startswith("unix://"):
-        raise ConfigError(f"CACHE_REDIS_URL must end with the number of a database, not /{db}.")
+        raise ConfigError("CACHE_REDIS_URL must end with /, or / and the number of a database.")
     return url
+
+
+def _is_sound(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.port != 0 and not parts.fragment and "@" not in parts.path + parts.query
+    except ValueError:
+        return False
 
 
 # -- sentinel -----------------------------------------------------------------------------

@@ -156,6 +156,8 @@ def test_a_user_with_the_documented_permissions_can_do_everything(
         ("redis", {"CACHE_REDIS_URL": f"redis://:{SECRET}@localhost"}, "percent-encoded"),
         ("redis", {"CACHE_REDIS_URL": f"redis://:12#{SECRET}@localhost"}, "percent-encoded"),
         ("redis", {"CACHE_REDIS_URL": f"redis://:{QUOTED}@localhost:70000"}, "65535"),
+        ("redis", {"CACHE_REDIS_URL": f"redis://:{QUOTED}@[::1"}, "does not parse"),
+        ("redis", {"CACHE_REDIS_URL": f"redis://:{QUOTED}@h\uff03st"}, "does not parse"),
         ("redis", {"CACHE_REDIS_URL": f"redis://:{QUOTED}@localhost/zero"}, "number of a database"),
         ("redis", {"CACHE_REDIS_URL": f"redis://:{QUOTED}@localhost?bogus=1"}, "bogus"),
         ("redis", {"CACHE_REDIS_URL": f"redis://:{QUOTED}@local host"}, "does not name a host"),
