@@ -11,21 +11,22 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from math import inf
 from pathlib import Path
 from time import sleep, time
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from flask_cache_core.backend import ByteStore
 from flask_cache_core.errors import BackendError, ConfigError
 from flask_cache_core.typing import Timeout
 
 from .files import LONGEST_PAUSE, Files
-from .ledger import CELL_SIZE, DIGEST_SIZE
-from .store import Change, Limits, Reading
+from .ledger import CELL_SIZE, DIGEST_SIZE, Ledger
+from .store import Change, Limits, Reader, UnsureError
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -123,6 +124,7 @@ class FileSystemCache(ByteStore):
 
     def _settle(self) -> None:
         self._files = Files.of_prefix(self._root, self.delimited_prefix, self._mode)
+        self._reader = Reader(self._files, self._digest)
 
     def where(self) -> str:
         return f"{self._root} (CACHE_DIR)"
@@ -136,22 +138,20 @@ class FileSystemCache(ByteStore):
     def _read(self, addresses: Sequence[str]) -> Sequence[bytes | None]:
         now = time()
         try:
-            with Reading(self._files, self._digest) as reading:
-                found = [reading.read(address) for address in addresses]
+            ledger = self._reader.ledger(now)
+            if ledger is None:
+                return [None] * len(addresses)
+            return [self._look_up(ledger, address, now) for address in addresses]
         except OSError as error:
             raise self._failure(error) from error
-        return [
-            self._settled(address) if one is not None and one.data is None
-            else one.data if one is not None and one.expires > now
-            else None
-            for address, one in zip(addresses, found, strict=True)
-        ]  # fmt: skip
 
-    def _settled(self, address: str) -> bytes | None:
-        """What is there where a reader saw damage: it may have been a change on its way."""
-        with self._change() as change:
-            found = change.read(address)
-            return None if found is None else found.data
+    def _look_up(self, ledger: Ledger, address: str, now: float) -> bytes | None:
+        try:
+            return self._reader.read(ledger, address, now)
+        except UnsureError:
+            with self._change() as change:
+                found = change.read(address)
+                return None if found is None else found[0]
 
     def _write(self, items: Mapping[str, bytes], timeout: float) -> Sequence[str]:
         refused: list[str] = []
@@ -196,7 +196,7 @@ class FileSystemCache(ByteStore):
         with self._change() as change:
             found = change.read(address)
             held, expires = (b"0", _expiry(timeout)) if found is None else found
-            if held is None or not _DECIMAL.fullmatch(held):
+            if not _DECIMAL.fullmatch(held):
                 return None
             value = int(held) + delta
             change.write(address, b"%d" % value, expires)
@@ -205,7 +205,7 @@ class FileSystemCache(ByteStore):
     def _replace_if(self, address: str, held: bytes, data: bytes, timeout: float) -> bool:
         with self._change() as change:
             found = change.read(address)
-            if found is None or found.data != held:
+            if found is None or found[0] != held:
                 return False
             return change.write(address, data, _expiry(timeout))
 
@@ -223,20 +223,13 @@ class FileSystemCache(ByteStore):
             files.discard(self._limits.patience)
         return True
 
-    @contextmanager
-    def _change(self, files: Files | None = None) -> Iterator[Change]:
-        try:
-            with Change(files or self._files, self._digest, self._limits) as change:
-                yield change
-        except OSError as error:
-            raise self._failure(error) from error
-        if change.damaged:
-            self._tell_damaged(change.damaged)
+    def _change(self, files: Files | None = None) -> _Turn:
+        return _Turn(self, files or self._files)
 
     def _tell_damaged(self, number: int) -> None:
         if not self._damaged:
             logger.warning(
-                "A file of the cache in %s does not hold what was written; it is treated as a "
+                "An entry of the cache in %s does not hold what was written; it is treated as a "
                 "miss and removed. Further ones are only counted.",
                 self.where(),
             )
@@ -245,6 +238,32 @@ class FileSystemCache(ByteStore):
     def _failure(self, error: OSError) -> BackendError:
         reason = error.strerror or str(error)
         return BackendError(f"The cache in {self.where()} cannot be used: {reason}")
+
+
+class _Turn(Change):
+    """A change whose failures are told as those of a backend."""
+
+    def __init__(self, cache: FileSystemCache, files: Files) -> None:
+        super().__init__(files, cache._digest, cache._limits)  # noqa: SLF001 - one module
+        self._cache = cache
+
+    def __enter__(self) -> Self:
+        try:
+            return super().__enter__()
+        except OSError as error:
+            raise self._cache._failure(error) from error  # noqa: SLF001 - one module
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        super().__exit__(kind, error, trace)
+        if self.damaged:
+            self._cache._tell_damaged(self.damaged)  # noqa: SLF001 - one module
+        if isinstance(error, OSError):
+            raise self._cache._failure(error) from error  # noqa: SLF001 - one module
 
 
 def _expiry(timeout: float) -> float:
@@ -259,7 +278,7 @@ def _written(change: Change, items: Iterable[tuple[str, bytes]], timeout: float)
 
 def _remove_held(change: Change, address: str, held: bytes) -> bool:
     found = change.read(address)
-    return found is not None and found.data == held and change.remove(address)
+    return found is not None and found[0] == held and change.remove(address)
 
 
 def _turns(items: Iterable[Item]) -> Iterator[list[Item]]:

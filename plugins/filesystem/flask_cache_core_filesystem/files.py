@@ -68,6 +68,14 @@ class Files:
                 raise
             return os.open(self._store, os.O_RDONLY | os.O_CLOEXEC)
 
+    def is_store(self, status: os.stat_result) -> bool:
+        """Whether the file with this *status* is the store that others find."""
+        try:
+            found = os.stat(self._store)  # noqa: PTH116 - a string
+        except FileNotFoundError:
+            return False
+        return found.st_ino == status.st_ino and found.st_dev == status.st_dev
+
     def open_and_lock(self, patience: float) -> int:
         """A descriptor of the store that shuts out all others who want to change it, other
         threads included. `TimeoutError` after *patience* seconds.
@@ -106,7 +114,7 @@ class Files:
             return file.read(size)
         return b""
 
-    def write_large(self, slot: int, *parts: bytes) -> None:
+    def write_large(self, slot: int, data: memoryview) -> None:
         """Replace *slot*'s file in place: no other file is made, none is deleted."""
         path = f"{self._large}/{slot}"
         try:
@@ -114,13 +122,10 @@ class Files:
         except FileNotFoundError:
             fd = self._created(path, self._large)
         with os.fdopen(fd, "r+b", buffering=0) as file:
-            size = 0
-            for part in parts:
-                rest = memoryview(part)
-                while rest:
-                    rest = rest[file.write(rest) or 0 :]
-                size += len(part)
-            file.truncate(size)
+            rest = data
+            while rest:
+                rest = rest[file.write(rest) or 0 :]
+            file.truncate(len(data))
 
     def remove_large(self, slot: int) -> None:
         with suppress(FileNotFoundError):

@@ -31,6 +31,8 @@ CELL_SIZE: Final = 4096
 
 _MAGIC: Final = b"FCCstor1"
 _HEAD: Final = Struct("<8s7Q")
+#: Bytes of magic and capacity.
+_IDENTITY: Final = 16
 _LINK: Final = Struct("<I")
 _RECORD: Final = Struct(f"<{DIGEST_SIZE}sIxxxxQ")
 _EXPIRY: Final = Struct("<d")
@@ -77,7 +79,7 @@ class Ledger:
     """
 
     __slots__ = (
-        "_free", "_hand", "_layout", "_top", "apart", "capacity", "changed", "count", "fd",
+        "_free", "_hand", "_identity", "_layout", "_top", "apart", "capacity", "changed", "count", "fd",
     )  # fmt: skip
 
     capacity: int
@@ -99,10 +101,15 @@ class Ledger:
             _HEAD.unpack(head) if len(head) == _HEAD.size else (b"", 0, 0, 0, 0, 0, 0, 0)
         )
         known = magic == _MAGIC and max(self._top, self._free, 1) <= self.capacity < 1 << 32
+        self._identity = head[:_IDENTITY]
         if known:
             self._layout = _layout(self.capacity)
         else:
             self.capacity = 0
+
+    def unchanged(self) -> bool:
+        """For a reader: whether it still is a ledger of as many slots."""
+        return self.capacity > 0 and os.pread(self.fd, _IDENTITY, 0) == self._identity
 
     def whole(self) -> bool:
         """Whether it is a ledger and nothing of it was cut off."""
@@ -187,51 +194,58 @@ class Ledger:
             return self._top - 1
         return None
 
-    def occupy(self, slot: int, digest: bytes, expires: float) -> None:
-        """Lead to *slot*, whose cell is written, from the chain of *digest*."""
+    def occupy(self, slot: int, digest: bytes, apart: int, expires: float) -> None:
+        """Lead to *slot*, whose cell is written, from the chain of *digest*. *apart*: bytes that
+        it has in a file of its own.
+        """
+        self.apart += apart
         self.save()
         at = self._chain(digest)
-        self._put_record(slot, digest, self._link(at), 0)
+        self._put_record(slot, digest, self._link(at), apart)
         os.pwrite(self.fd, _LINK.pack(slot + 1), at)
-        self.expire(slot, expires)
+        self.note(slot, min(expires, _NEVER))
 
     def unlink(self, slot: int) -> None:
         """Let no chain lead to *slot* any more."""
-        digest, link, apart = self._record(slot)
+        digest, link, _ = self._record(slot)
         found, at = self._walk(digest)
         if found == slot:
             os.pwrite(self.fd, _LINK.pack(link), at)
-        self._count_apart(-apart)
 
     def vacate(self, slot: int) -> None:
         """Make *slot* free, to which no chain leads any more."""
         self._put_record(slot, b"", self._free, 0)
-        self.expire(slot, FREE)
+        self.note(slot, FREE)
         self._free = slot + 1
         self.count = max(0, self.count - 1)
         self.changed = True
 
-    def set_apart(self, slot: int, size: int) -> None:
-        """Note that *slot* has *size* bytes in a file of its own; 0: it has no such file."""
+    def set_apart(self, slot: int, size: int) -> int:
+        """Note that *slot* has *size* bytes in a file of its own, 0 for none; what it had."""
         digest, link, before = self._record(slot)
         if before != size:
             self._put_record(slot, digest, link, size)
-            self._count_apart(size - before)
+            self.apart = max(0, self.apart + size - before)
+            self.changed = True
+        return before
 
     def apart_of(self, slot: int) -> int:
         """Bytes that *slot* has in a file of its own."""
         return self._record(slot)[2]
 
-    def _count_apart(self, size: int) -> None:
-        if size:
-            self.apart = max(0, self.apart + size)
-            self.changed = True
-
     # -- the tree of expiries ---------------------------------------------------------------
 
     def expire(self, slot: int, expires: float) -> None:
-        """Note when *slot* expires. It may be noted earlier than it is, never later."""
-        index, low = slot, expires if expires == FREE else min(expires, _NEVER)
+        """Note when *slot* expires. It may be noted earlier than it is, never later: so where
+        it expires later than before, nothing is written.
+        """
+        at = self._layout.levels[0][0] + slot * _EXPIRY.size
+        if min(expires, _NEVER) < _EXPIRY.unpack(os.pread(self.fd, _EXPIRY.size, at))[0]:
+            self.note(slot, min(expires, _NEVER))
+
+    def note(self, slot: int, expires: float) -> None:
+        """Note exactly when *slot* expires, or that it is free."""
+        index, low = slot, expires
         for offset, _ in self._layout.levels:
             block = index // _FAN
             nodes = self._nodes(offset, block)

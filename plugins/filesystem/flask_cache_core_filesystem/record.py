@@ -2,8 +2,8 @@
 
 Layout, little-endian: magic, "used" mark (1 byte), whether the rest is in a file of its own,
 CRC-32, length of the address, moment of expiry, length of the data; then address and data. The
-checksum covers all but the two marks, so that torn or foreign bytes are never taken for a value;
-the address tells keys apart whose digests collide.
+checksum covers all that follows it, so that torn or foreign bytes are never taken for a value; the
+address tells keys apart whose digests collide.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from zlib import crc32
 
 _MAGIC: Final = b"FCC1"
 _HEAD: Final = Struct("<4s??xxIIdQ")
+_FRONT: Final = Struct("<4s??xxI")
 _CHECKED: Final = Struct("<IdQ")
 
 #: Bytes before the address.
@@ -46,22 +47,18 @@ def head(blob: bytes) -> Head | None:
     if len(blob) < HEAD_SIZE:
         return None
     magic, *fields = _HEAD.unpack_from(blob)
-    return Head(*fields) if magic == _MAGIC else None
+    return Head._make(fields) if magic == _MAGIC else None
 
 
 def pack(address: bytes, data: bytes, expires: float, *, used: bool, apart: bool) -> bytes:
-    """The head of an entry."""
-    checksum = _checksum(address, data, expires)
-    return _HEAD.pack(_MAGIC, used, apart, checksum, len(address), expires, len(data))
+    """An entry, head first."""
+    checked = b"".join((_CHECKED.pack(len(address), expires, len(data)), address, data))
+    return _FRONT.pack(_MAGIC, used, apart, crc32(checked)) + checked
 
 
-def content(rest: bytes, found: Head) -> tuple[bytes, bytes] | None:
-    """The address and the data in *rest*; ``None`` where they are not what was written."""
-    address, data = rest[: found.address_length], rest[found.address_length : found.rest]
-    if len(data) != found.data_length or _checksum(address, data, found.expires) != found.checksum:
+def content(whole: bytes, found: Head) -> tuple[bytes, bytes] | None:
+    """The address and the data of an entry; ``None`` where they are not what was written."""
+    start, end = HEAD_SIZE + found.address_length, HEAD_SIZE + found.rest
+    if len(whole) < end or crc32(whole[_FRONT.size : end]) != found.checksum:
         return None
-    return address, data
-
-
-def _checksum(address: bytes, data: bytes, expires: float) -> int:
-    return crc32(data, crc32(address, crc32(_CHECKED.pack(len(address), expires, len(data)))))
+    return whole[HEAD_SIZE:start], whole[start:end]

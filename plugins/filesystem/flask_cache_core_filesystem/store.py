@@ -10,35 +10,34 @@ from __future__ import annotations
 
 import errno
 import os
+import struct
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from math import inf
 from time import time
 from types import TracebackType
-from typing import Final, NamedTuple, Self
+from typing import Final, Self
 
 from . import record
 from .files import Files, unlock
 from .ledger import CELL_SIZE, Ledger, size_of
 
-__all__ = ["Change", "Found", "Limits", "Reading"]
+__all__ = ["Change", "Limits", "Reader", "UnsureError"]
 
 _SECOND_CHANCES: Final = 64
 _OUTDATED: Final = 8
 #: Bytes that the ledger keeps for each slot, and a little more.
 _KEPT: Final = 64
+#: Seconds after which a reader looks whether its file is still the one at the path.
+_TRUSTED: Final = 1.0
 
 #: Bytes of an address in, `DIGEST_SIZE` bytes by which the ledger knows it out.
 Digest = Callable[[bytes], bytes]
 
 
-class Found(NamedTuple):
-    """What is stored; *data* is ``None`` where it is not what was written."""
-
-    data: bytes | None
-    expires: float
-    """Seconds since the epoch; ``inf`` for never."""
+class UnsureError(Exception):
+    """What a reader saw is damaged, or was being changed just then: ask under the lock."""
 
 
 @dataclass(frozen=True)
@@ -65,58 +64,72 @@ class Limits:
         return max(0, self.bytes - size_of(self.slots) - self.slots * CELL_SIZE)
 
 
-def _read(files: Files, ledger: Ledger, slot: int, address: bytes) -> Found | None:
-    """What *slot* holds for *address*, expired or not. Marks it as used."""
+def _read(files: Files, ledger: Ledger, slot: int) -> tuple[bytes, bytes, float] | None:
+    """Address, data and expiry of what *slot* holds; ``None`` if it is not what was written.
+    Marks it as used.
+    """
     at = ledger.cell(slot)
     blob = os.pread(ledger.fd, CELL_SIZE, at)
     head = record.head(blob)
     if head is None:
-        return Found(None, 0)
-    rest = files.read_large(slot, head.rest) if head.apart else blob[record.HEAD_SIZE :]
-    content = record.content(rest, head)
+        return None
+    if head.apart:
+        blob = blob[: record.HEAD_SIZE] + files.read_large(slot, head.rest)
+    content = record.content(blob, head)
     if content is None:
-        return Found(None, 0)
-    if content[0] != address:
         return None
     if not head.used:
         with suppress(OSError):  # neither a full disk nor a read-only one makes a hit a failure
             os.pwrite(ledger.fd, b"\1", at + record.USED_AT)
-    return Found(content[1], head.expires)
+    return *content, head.expires
 
 
-class Reading:
-    """A context that reads while others may write. What they are just replacing can look
-    damaged: then ask again under `Change`.
-    """
+class _Kept(Ledger):
+    """A ledger whose descriptor is closed when nobody reads through it any more."""
+
+    def __del__(self) -> None:
+        os.close(self.fd)
+
+
+class Reader:
+    """Reads while others may write, through a descriptor that it keeps. Threads may share it."""
 
     def __init__(self, files: Files, digest: Digest) -> None:
         self._files = files
         self._digest = digest
-        self._ledger: Ledger | None = None
+        self._ledger: _Kept | None = None
+        self._checked = 0.0
 
-    def __enter__(self) -> Self:
+    def ledger(self, now: float) -> Ledger | None:
+        """The ledger as it is at *now*; ``None`` where there is none."""
+        kept = self._ledger
+        if kept is not None:
+            status = os.fstat(kept.fd)
+            if status.st_nlink and 0 <= now - self._checked < _TRUSTED and kept.unchanged():
+                return kept
+        self._checked = now
+        if kept is not None and self._files.is_store(status) and kept.unchanged():
+            return kept
         fd = self._files.open_to_read()
-        if fd is not None:
-            self._ledger = Ledger(fd)
-        return self
+        self._ledger = kept = None if fd is None else _Kept(fd)
+        return kept
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._ledger is not None:
-            os.close(self._ledger.fd)
-
-    def read(self, address: str) -> Found | None:
-        """What is stored at *address*, expired or not."""
-        ledger = self._ledger
-        if ledger is None or not ledger.capacity:
-            return None
+    def read(self, ledger: Ledger, address: str, now: float) -> bytes | None:
+        """What is alive at *address*."""
         raw = address.encode("utf-8", "surrogatepass")
-        slot = ledger.find(self._digest(raw))
-        return None if slot is None else _read(self._files, ledger, slot, raw)
+        digest = self._digest(raw)
+        try:
+            slot = ledger.find(digest)
+        except struct.error:
+            raise UnsureError from None
+        if slot is None:
+            return None
+        found = _read(self._files, ledger, slot)
+        if found is None:
+            raise UnsureError
+        if found[0] != raw or found[2] <= now:
+            return None
+        return found[1]
 
 
 class Change:
@@ -158,21 +171,23 @@ class Change:
         self._ledger.reset(max(self._limits.slots, self._ledger.capacity))
         self._files.put_aside()
 
-    def read(self, address: str) -> Found | None:
-        """What is alive at *address*. Removes what is damaged."""
-        raw, digest = self._named(address)
-        slot = self._ledger.find(digest)
-        found = None if slot is None else _read(self._files, self._ledger, slot, raw)
-        if slot is not None and found is not None and found.data is None:
+    def read(self, address: str) -> tuple[bytes, float] | None:
+        """What is alive at *address*, and when it expires. Removes what is damaged."""
+        raw = address.encode("utf-8", "surrogatepass")
+        slot = self._ledger.find(self._digest(raw))
+        if slot is None:
+            return None
+        found = _read(self._files, self._ledger, slot)
+        if found is None:
             self.damaged += 1
             self._delete(slot)
             return None
-        return found if found is not None and found.expires > self._now else None
+        return found[1:] if found[0] == raw and found[2] > self._now else None
 
     def remove(self, address: str) -> bool:
         """Delete what is at *address*; whether something alive was there."""
         alive = self.read(address) is not None
-        slot = self._ledger.find(self._named(address)[1])
+        slot = self._ledger.find(self._digest(address.encode("utf-8", "surrogatepass")))
         if slot is not None:
             self._delete(slot)
         return alive
@@ -181,86 +196,83 @@ class Change:
         """Store *data* until *expires* (seconds since the epoch); ``False`` if it is larger than
         what large entries may take together. What was there is gone even where this fails.
         """
-        raw, digest = self._named(address)
-        slot = self._ledger.find(digest)
-        try:
-            return self._write(slot, digest, raw, data, expires)
-        except BaseException:
-            slot = self._ledger.find(digest)
-            if slot is not None:
-                with suppress(OSError):
-                    os.pwrite(self._ledger.fd, bytes(record.HEAD_SIZE), self._ledger.cell(slot))
-            raise
-
-    def _named(self, address: str) -> tuple[bytes, bytes]:
         raw = address.encode("utf-8", "surrogatepass")
-        return raw, self._digest(raw)
-
-    def _write(
-        self, slot: int | None, digest: bytes, address: bytes, data: bytes, expires: float
-    ) -> bool:
-        known, size = slot is not None, len(address) + len(data)
+        digest = self._digest(raw)
+        slot = self._ledger.find(digest)
+        size = len(raw) + len(data)
         apart = size if size > CELL_SIZE - record.HEAD_SIZE else 0
-        if apart and not self._make_room(apart, slot):
-            if slot is not None:
-                self._delete(slot)
+        blob = record.pack(raw, data, expires, used=slot is not None, apart=apart > 0)
+        if slot is not None:
+            return self._replace(slot, blob, apart, expires)
+        if apart and not self._make_room(apart, None):
             return False
-        if slot is None:
-            slot = self._free_slot()
-        head = record.pack(address, data, expires, used=known, apart=bool(apart))
-        if apart:
-            self._files.write_large(slot, address, data)
-            self._put(slot, head)
-        else:
-            self._put(slot, b"".join((head, address, data)))
-        if known:
-            self._ledger.expire(slot, expires)
-        else:
-            self._ledger.occupy(slot, digest, expires)
-        self._set_apart(slot, apart)
+        slot = self._free_slot()
+        self._put(slot, blob, apart)
+        self._ledger.occupy(slot, digest, apart, expires)
         return True
 
-    def _put(self, slot: int, blob: bytes) -> None:
+    def _replace(self, slot: int, blob: bytes, apart: int, expires: float) -> bool:
+        """Write *blob* where an entry of the same digest is."""
+        try:
+            if apart and not self._make_room(apart, slot):
+                self._delete(slot)
+                return False
+            self._put(slot, blob, apart)
+        except BaseException:
+            with suppress(OSError):
+                self._erase(slot)
+            raise
+        before = self._ledger.set_apart(slot, apart)
+        if before and not apart:
+            self._files.remove_large(slot)
+        self._ledger.expire(slot, expires)
+        return True
+
+    def _put(self, slot: int, blob: bytes, apart: int) -> None:
+        if apart:
+            self._files.write_large(slot, memoryview(blob)[record.HEAD_SIZE :])
+            blob = blob[: record.HEAD_SIZE]
         if os.pwrite(self._ledger.fd, blob, self._ledger.cell(slot)) != len(blob):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    def _set_apart(self, slot: int, size: int) -> None:
-        if not size and self._ledger.apart_of(slot):
-            self._files.remove_large(slot)
-        self._ledger.set_apart(slot, size)
+    def _erase(self, slot: int) -> None:
+        os.pwrite(self._ledger.fd, bytes(record.HEAD_SIZE), self._ledger.cell(slot))
 
     def _delete(self, slot: int) -> None:
-        self._set_apart(slot, 0)
+        self._erase(slot)
         self._ledger.unlink(slot)
+        if self._ledger.set_apart(slot, 0):
+            self._files.remove_large(slot)
         self._ledger.vacate(slot)
 
     # -- room -------------------------------------------------------------------------------
 
     def _free_slot(self) -> int:
         """A slot for a new entry, for which another goes where there is none."""
-        ledger = self._ledger
-        for _ in range(_SECOND_CHANCES):  # more than one only where the limit was lowered
-            if ledger.count < self._limits.slots:
-                slot = ledger.take()
-                if slot is not None:
-                    return slot
+        ledger, slots = self._ledger, self._limits.slots
+        for _ in range(min(ledger.count - slots, _SECOND_CHANCES)):  # the limit was lowered
             victim = self._victim(None)
-            if victim is None:
-                break
-            if ledger.count <= self._limits.slots:
-                self._set_apart(victim, 0)
-                ledger.unlink(victim)
-                return victim
-            self._delete(victim)
-        self.clear()  # the count is not that of any entries: damaged
-        return ledger.take() or 0
+            if victim is not None:
+                self._delete(victim)
+        slot = ledger.take() if ledger.count < slots else None
+        if slot is not None:
+            return slot
+        victim = self._victim(None)
+        if victim is None:  # the count is not that of any entries: damaged
+            self.clear()
+            return ledger.take() or 0
+        ledger.unlink(victim)
+        if ledger.set_apart(victim, 0):
+            self._files.remove_large(victim)
+        return victim
 
     def _make_room(self, size: int, kept: int | None) -> bool:
         """Evict until *size* bytes of a large entry fit, but not what is in the slot *kept*."""
         if size > self._limits.apart:
             return False
-        held = self._ledger.apart_of(kept) if kept is not None else 0
-        while self._ledger.apart - held + size > self._limits.apart:
+        if self._limits.bytes is not None and kept is not None:
+            size -= self._ledger.apart_of(kept)
+        while self._ledger.apart + size > self._limits.apart:
             slot = self._victim(kept)
             if slot is None:
                 break
@@ -293,7 +305,7 @@ class Change:
             head = self._head(slot)
             if head is None or head.expires <= self._now:
                 return slot
-            self._ledger.expire(slot, head.expires)
+            self._ledger.note(slot, head.expires)
         return None
 
     def _head(self, slot: int) -> record.Head | None:
