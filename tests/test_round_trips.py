@@ -1,0 +1,128 @@
+"""What a lookup costs, counted between the app and a real server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from flask import Flask, render_template_string
+from wire import CountingProxy
+
+from flask_cache_core import Cache
+from flask_cache_core.testing import MemcachedServer, RedisServer
+
+
+@pytest.fixture(params=["redis", "memcached"])
+def proxy(request: pytest.FixtureRequest) -> Iterator[tuple[str, CountingProxy]]:
+    server = RedisServer() if request.param == "redis" else MemcachedServer()
+    with server, CountingProxy(server.port) as proxy:
+        yield request.param, proxy
+
+
+class Counted:
+    """An app on a server behind a counting proxy."""
+
+    def __init__(self, kind: str, proxy: CountingProxy) -> None:
+        self.app = Flask(__name__)
+        self.app.secret_key = "of the tests"
+        address = f"127.0.0.1:{proxy.port}"
+        self.cache = Cache(
+            self.app,
+            config={"CACHE_TYPE": "redis", "CACHE_REDIS_URL": f"redis://{address}/0"}
+            if kind == "redis"
+            else {"CACHE_TYPE": "memcached", "CACHE_MEMCACHED_SERVERS": [address]},
+        )
+        self._proxy = proxy
+        #: On memcached, a write after a pause of a second first reads the generation of `clear`.
+        self.generation = 1 if kind == "memcached" else 0
+
+    def trips(self, function: Callable[[], Any]) -> int:
+        with self.app.app_context():
+            self.cache.get("connect")
+        self._proxy.count()
+        with self.app.app_context():
+            function()
+        return self._proxy.count()
+
+
+@pytest.fixture
+def counted(proxy: tuple[str, CountingProxy]) -> Counted:
+    return Counted(*proxy)
+
+
+def test_a_hit_costs_one_round_trip_and_a_miss_two(counted: Counted) -> None:
+    cache = counted.cache
+
+    class Thing:
+        def __repr__(self) -> str:
+            return "Thing()"
+
+        @cache.memoize()
+        def method(self) -> int:
+            return 1
+
+    plain = cache.memoize()(lambda x: x)
+    tagged = cache.memoize(tags=("a", "b", "c"))(lambda x: [x])
+    five = cache.memoize(tags=tuple("vwxyz"))(lambda: 1)
+    counted.app.add_url_rule("/", "view", cache.cached()(lambda: "page"))
+    client = counted.app.test_client()
+    made = lambda: cache.get_or_set("made", lambda: 1, tags=("d",))  # noqa: E731
+    fragment = lambda: render_template_string("{% cache 60, 'f' %}x{% endcache %}")  # noqa: E731
+    for call in (
+        lambda: plain(1),
+        Thing().method,
+        lambda: tagged(1),
+        five,
+        lambda: client.get("/"),
+        made,
+        fragment,
+    ):
+        assert counted.trips(call) == 2, "a miss while its stamps are new"
+        assert counted.trips(call) == 1, "a hit"
+    assert counted.trips(lambda: plain(2)) == 2, "a miss while its stamps are known"
+    assert counted.trips(lambda: tagged(2)) == 2
+
+
+def test_inherited_tags_cost_nothing_once_they_are_known(counted: Counted) -> None:
+    cache = counted.cache
+    inner = cache.memoize(tags=("inner",))(lambda: 1)
+    outer = cache.memoize()(inner)
+    assert counted.trips(outer) == 4  # two misses
+    assert counted.trips(outer) == 1
+
+
+def test_a_miss_under_a_distributed_lock_costs_at_most_four(
+    counted: Counted, proxy: tuple[str, CountingProxy]
+) -> None:
+    once = counted.cache.memoize(lock="distributed")(lambda x: x)
+    most = 4 if proxy[0] == "redis" else 6  # memcached has no conditional delete in a batch
+    assert counted.trips(lambda: once(1)) <= most
+    assert counted.trips(lambda: once(1)) == 1
+
+
+def test_an_invalidation_is_one_write(counted: Counted) -> None:
+    function = counted.cache.memoize()(lambda: 1)
+    for invalidate in (
+        lambda: counted.cache.invalidate_tags("a"),
+        lambda: counted.cache.delete_memoized(function),
+    ):
+        assert counted.trips(invalidate) <= 1 + counted.generation
+
+
+def test_coroutines_cost_the_same(counted: Counted) -> None:
+    @counted.cache.memoize(tags=("a", "b"))
+    async def compute() -> int:
+        return 1
+
+    assert counted.trips(lambda: asyncio.run(compute())) == 2
+    assert counted.trips(lambda: asyncio.run(compute())) == 1
+
+
+def test_plain_values_cost_one(counted: Counted) -> None:
+    cache = counted.cache
+    assert counted.trips(lambda: cache.set("key", "value")) <= 1 + counted.generation
+    assert counted.trips(lambda: cache.get("key")) == 1
+    assert counted.trips(lambda: cache.get_many(*(f"key {n}" for n in range(100)))) == 1
+    assert counted.trips(lambda: cache.add("key", "value")) <= 1 + counted.generation
