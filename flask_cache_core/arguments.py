@@ -46,18 +46,26 @@ _VALUES: Final = (
     fractions.Fraction,
     uuid.UUID,
     range,
-    slice,
     pathlib.PurePath,
-    re.Pattern,
     ipaddress.IPv4Address,
     ipaddress.IPv6Address,
     ipaddress.IPv4Network,
     ipaddress.IPv6Network,
 )
+#: Types whose subclasses are identified as they are, in this order.
+_TEXTS_AND_NUMBERS: Final = (str, bytes, int, float, complex)
+
+#: What answers, on a werkzeug ``LocalProxy``, the object that it stands for now.
+_BEHIND: Final = "_get_current_object"
+
 #: How many types are remembered with their way of being identified.
 _KNOWN_TYPES: Final = 1024
 
-_ADDRESS: Final = re.compile(r"\bat 0x[0-9A-Fa-f]+")
+#: What looks like an address in a ``repr``: of the object itself, or of one that it holds.
+_ADDRESS: Final = re.compile(r"\bat 0x[0-9A-Fa-f]+|\b0x[0-9A-Fa-f]{9,16}\b")
+
+#: The flag of classes that Python code made, of which two may have one name.
+_HEAP_TYPE: Final = 1 << 9
 
 
 class CallShape:
@@ -160,8 +168,11 @@ class Identities:
 
         Raises `UnkeyableError` for what has no identity.
         """
-        if _SCALARS.issuperset(map(type, arguments)):
-            return repr(arguments)
+        try:
+            if _SCALARS.issuperset(map(type, arguments)):
+                return repr(arguments)
+        except ValueError:  # an integer with more digits than Python likes to write
+            pass
         try:
             return self.of(arguments)
         except RecursionError:
@@ -173,7 +184,7 @@ class Identities:
         """The identity of one value."""
         kind = type(value)
         if kind in _SCALARS:
-            return repr(value)
+            return repr(value) if kind is not int else _scalar(value)
         identity = self._by_type.get(kind)
         if identity is not None:
             return identity(value)
@@ -186,6 +197,8 @@ class Identities:
 
     def _choose(self, value: Any, kind: type) -> Callable[[Any], str]:
         """How values of this *kind*, of which *value* is one, are identified."""
+        if hasattr(type(value), _BEHIND):
+            return functools.partial(self._of_method, _BEHIND)
         if isinstance(value, type):
             return _class_identity
         for name in ("__cache_key__", "__caching_id__"):
@@ -212,10 +225,10 @@ class Identities:
         if dataclasses.is_dataclass(kind) and hasattr(kind.__repr__, "__wrapped__"):
             names = [field.name for field in dataclasses.fields(kind)]
             return _Named(kind, "", lambda v: self.of([getattr(v, name) for name in names]))
+        if isinstance(value, _TEXTS_AND_NUMBERS):
+            return _Named(kind, "", _scalar)
         if hasattr(kind, "__array__") or _is_buffer(value):
             return _Named(kind, "", functools.partial(_content, self))
-        if isinstance(value, str):
-            return _Named(kind, "", str.__repr__)
         if _has_default_repr(kind):
             return _Named(kind, "object", _tokens.of)
         return _Named(kind, "repr", _own_repr)
@@ -232,9 +245,20 @@ class _Named:
         return f"{self._prefix}{self._identity(value)}>"
 
 
+def _scalar(value: Any) -> str:
+    """The exact ``repr``, whatever a subclass makes of it."""
+    try:
+        if isinstance(value, int):
+            return int.__repr__(value)
+    except ValueError:
+        return hex(value)
+    base: Any = next(kind for kind in _TEXTS_AND_NUMBERS if isinstance(value, kind))
+    return str(base.__repr__(value))
+
+
 def _own_repr(value: object) -> str:
     text = repr(value)
-    if " at 0x" in text and _ADDRESS.search(text):
+    if ("0x" in text and _ADDRESS.search(text)) or str(id(value)) in text:
         return _tokens.of(value)
     return repr(text)
 
@@ -250,13 +274,18 @@ def _is_buffer(value: Any) -> bool:
 
 
 def _content(self: Identities, value: Any) -> str:
-    """Buffers and arrays, whose ``repr`` is cut off where it gets long."""
+    """Buffers and arrays, whose ``repr`` is cut off where it gets long.
+
+    A subclass may hold more than its buffer, such as a mask.
+    """
     try:
-        view = memoryview(value)
+        view = memoryview(value) if type(value).__base__ is object else None
     except (TypeError, ValueError, BufferError):
+        view = None
+    if view is None:
         return "array " + hashlib.sha256(_pickled(value)).hexdigest()
     if "O" in view.format:
-        return f"objects {view.shape} {self.of(value.tolist())}"
+        return f"objects {view.format!r} {view.shape} {self.of(value.tolist())}"
     return f"buffer {view.format} {view.shape} {hashlib.sha256(view.tobytes()).hexdigest()}"
 
 
@@ -285,7 +314,7 @@ class _Tokens:
                 type(value), "so that calls with it are never answered from the cache"
             )
             return token
-        if not isinstance(value, (types.FunctionType, types.MethodType)):
+        if not isinstance(value, (types.FunctionType, types.MethodType, type)):
             _warn_of_no_identity(type(value), "so that only this very object counts as the same")
         self._known[address] = (reference, token)
         return token
@@ -330,9 +359,9 @@ def _warn_of_no_identity(kind: type, consequence: str) -> None:
 
 def _class_name(kind: type) -> str:
     name = f"{kind.__module__}.{kind.__qualname__}"
-    if "<" not in name and _importable(kind):
+    if _importable(kind) or not kind.__flags__ & _HEAP_TYPE:
         return name
-    return f"{name} {_tokens.of(kind)}" if "<" in name else name
+    return f"{name} {_tokens.of(kind)}"
 
 
 def _class_identity(value: type) -> str:
@@ -372,6 +401,11 @@ def _pairs(self: Identities, value: Mapping[object, object]) -> str:
     return ",".join(sorted(f"{self.of(k)}:{self.of(v)}" for k, v in value.items()))
 
 
+def _items(self: Identities, value: Any) -> str:
+    """Of a werkzeug ``MultiDict``, ``items`` answers the first value of each name only."""
+    return _pairs(self, dict(value.lists()) if hasattr(value, "lists") else value)
+
+
 def _moment(self: Identities, value: Any) -> str:
     zone = value.tzinfo
     return f"{value.replace(tzinfo=None)!r} {'naive' if zone is None else self.of(zone)}"
@@ -400,12 +434,16 @@ _KNOWN: Final[tuple[tuple[Any, Callable[[Identities, Any], str]], ...]] = (
     ((types.FunctionType, types.BuiltinFunctionType), _function),
     (types.MethodType, _method),
     (functools.partial, _partial),
+    (slice, lambda self, value: self.of((value.start, value.stop, value.step))),
+    (re.Pattern, lambda self, value: self.of((value.pattern, value.flags))),
     ((datetime.datetime, datetime.time), _moment),
     (_VALUES, lambda self, value: repr(value)),
     (enum.Enum, lambda self, value: value.name or self.of(value.value)),
     ((bytearray, array.array, memoryview), _content),
-    (Mapping, _pairs),
+    (collections.OrderedDict, lambda self, value: self.of(list(value.items()))),
+    (Mapping, _items),
     (Set, _unordered),
+    ((list, tuple), _in_order),
     (collections.deque, lambda self, value: f"{value.maxlen} {_in_order(self, value)}"),
 )
 

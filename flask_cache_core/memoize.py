@@ -319,27 +319,26 @@ class MemoizedFunctions:
     """The memoized functions of one cache, by their names."""
 
     def __init__(self) -> None:
-        self._known: weakref.WeakValueDictionary[str, Memoized[..., Any]] = (
-            weakref.WeakValueDictionary()
-        )
+        self._known: weakref.WeakSet[Memoized[..., Any]] = weakref.WeakSet()
 
     def add(self, function: Memoized[..., Any]) -> None:
-        self._known[function.name] = function
+        self._known.add(function)
 
     def called(self, name: str) -> Memoized[..., Any]:
         """The one function that *name* (``name``, ``Class.name`` or ``module.name``) means.
 
         Raises `UnknownNameError` or `AmbiguousNameError`.
         """
-        found = {known: f for known, f in self._known.items() if _is_called(f, name)}
+        known = {function.name: function for function in self._known}
+        found = [known[name]] if name in known else _called(list(known.values()), name)
         if len(found) == 1:
-            return next(iter(found.values()))
+            return found[0]
         if found:
+            names = ", ".join(sorted(function.name for function in found))
             raise AmbiguousNameError(
-                f"{name!r} may mean {', '.join(sorted(found))}. Use module.qualname, or pass the "
-                "function itself."
+                f"{name!r} may mean {names}. Use one of these, or pass the function itself."
             )
-        names = ", ".join(sorted(self._known)) or "none"
+        names = ", ".join(sorted(known)) or "none"
         raise UnknownNameError(
             f"No memoized function is called {name!r}. Known in this process: {names}. Import the "
             "module that defines it, or pass the function itself."
@@ -364,10 +363,24 @@ class MemoizedFunctions:
         )
 
 
-def _is_called(function: Memoized[..., Any], name: str) -> bool:
-    qualname = function.uncached.__qualname__
-    full = f"{function.uncached.__module__}.{qualname}"
-    return name in (full, qualname) or qualname.rpartition(".")[2] == name
+def _called(functions: list[Memoized[..., Any]], name: str) -> list[Memoized[..., Any]]:
+    """Those whose dotted name ends with *name*; if one is called exactly so, only that."""
+    exactly = [function for function in functions if _dotted(function) == name]
+    return exactly or [
+        function
+        for function in functions
+        if f".{_dotted(function)}".endswith(f".{name}") or _short(function) == name
+    ]
+
+
+def _dotted(function: Memoized[..., Any]) -> str:
+    return f"{function.uncached.__module__}.{function.uncached.__qualname__}"
+
+
+def _short(function: Memoized[..., Any]) -> str:
+    """As if a local function were its module's."""
+    name = function.uncached.__qualname__.rpartition("<locals>.")[2]
+    return f"{function.uncached.__module__}.{name}"
 
 
 def delete_memoized(

@@ -13,13 +13,29 @@ import secrets
 import types
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from .arguments import Identities
 
 __all__ = ["Names", "source_digest"]
 
-_PLAIN = (type(None), bool, int, float, complex, str, bytes)
+_PLAIN = frozenset({type(None), bool, int, float, complex, str, bytes})
+
+
+class _Given(NamedTuple):
+    """Whom a name was given to. The values under it may outlive the function."""
+
+    function: weakref.ref[types.FunctionType]
+    code: str
+    #: All that the function closes over is plain data, and so is in its name.
+    plain: bool
+
+    def fits(self, function: types.FunctionType) -> bool:
+        """Whether *function* behaves as the one that the name was given to does, or did."""
+        earlier = self.function()
+        if earlier is not None:
+            return _alike(earlier, function)
+        return self.plain and self.code == _code_digest(function.__code__)
 
 
 class Names:
@@ -27,10 +43,10 @@ class Names:
 
     def __init__(self, identities: Identities) -> None:
         self._identities = identities
-        self._given: dict[str, weakref.ref[types.FunctionType]] = {}
+        self._given: dict[str, _Given] = {}
 
     def name(self, function: Callable[..., Any]) -> str:
-        """The name of *function*, unlike that of any living function that behaves otherwise."""
+        """The name of *function*, unlike that of any function that behaves otherwise."""
         name = f"{function.__module__}:{function.__qualname__}"
         if not isinstance(function, types.FunctionType):
             return name
@@ -41,28 +57,26 @@ class Names:
         return self._unshared(name, function)
 
     def _unshared(self, name: str, function: types.FunctionType) -> str:
-        earlier = self._given.get(name, _nothing)()
-        if earlier is None or _alike(earlier, function):
-            self._given[name] = weakref.ref(function)
-            return name
-        if earlier.__code__ is not function.__code__:
-            line = f"{name}@{function.__code__.co_firstlineno}"
-            if line not in self._given or self._given[line]() is None:
-                self._given[line] = weakref.ref(function)
-                return line
+        for candidate in (name, f"{name}@{function.__code__.co_firstlineno}"):
+            given = self._given.get(candidate)
+            if given is None or given.fits(function):
+                plain = all(_is_plain(_contents(cell)) for cell in function.__closure__ or ())
+                code = _code_digest(function.__code__)
+                self._given[candidate] = _Given(weakref.ref(function), code, plain)
+                return candidate
         return f"{name}@{secrets.token_hex(8)}"
 
     def _closure_digest(self, function: types.FunctionType) -> str:
-        """From what the function closes over, as far as that is plain data by now."""
-        parts = []
-        for cell in function.__closure__ or ():
-            value = _contents(cell)
-            parts.append(self._identities.of(value) if isinstance(value, _PLAIN) else "…")
+        """From what the function closes over by now, as far as that is the same everywhere."""
+        parts = [self._content(_contents(cell)) for cell in function.__closure__ or ()]
         return hashlib.sha256("|".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
-
-def _nothing() -> None:
-    return None
+    def _content(self, value: object) -> str:
+        if _is_plain(value):
+            return self._identities.of(value)
+        if isinstance(value, (type, types.FunctionType)):
+            return f"{value.__module__}:{value.__qualname__}"
+        return type(value).__qualname__
 
 
 class _Unset:
@@ -80,7 +94,7 @@ def _alike(one: types.FunctionType, other: types.FunctionType) -> bool:
     """Whether both run the same code over the same cells, or over equal plain data."""
     if one is other:
         return True
-    if not _same_code(one.__code__, other.__code__):
+    if one.__globals__ is not other.__globals__ or not _same_code(one.__code__, other.__code__):
         return False
     return all(
         mine is yours or _equal_plain(_contents(mine), _contents(yours))
@@ -88,8 +102,15 @@ def _alike(one: types.FunctionType, other: types.FunctionType) -> bool:
     )
 
 
+def _is_plain(value: object) -> bool:
+    """Whether *value* can neither change nor differ in anything but what identifies it."""
+    if type(value) is tuple or type(value) is frozenset:
+        return all(map(_is_plain, value))
+    return type(value) in _PLAIN
+
+
 def _equal_plain(one: object, other: object) -> bool:
-    return isinstance(one, _PLAIN) and type(one) is type(other) and one == other
+    return _is_plain(one) and type(one) is type(other) and repr(one) == repr(other)
 
 
 def _same_code(one: types.CodeType, other: types.CodeType) -> bool:
@@ -98,12 +119,17 @@ def _same_code(one: types.CodeType, other: types.CodeType) -> bool:
 
 def _code_digest(code: types.CodeType) -> str:
     """From the instructions, names and constants; constants that are code by theirs."""
-    constants = [
-        _code_digest(constant) if isinstance(constant, types.CodeType) else repr(constant)
-        for constant in code.co_consts
-    ]
+    constants = [_constant(constant) for constant in code.co_consts]
     content = repr((code.co_code, code.co_names, code.co_varnames, code.co_freevars, constants))
     return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _constant(constant: object) -> str:
+    if isinstance(constant, types.CodeType):
+        return _code_digest(constant)
+    if isinstance(constant, frozenset):  # whose order differs between processes
+        return repr(sorted(map(repr, constant)))
+    return repr(constant)
 
 
 def source_digest(function: Callable[..., Any]) -> str:

@@ -1,0 +1,20 @@
+"""What most tests begin with: an app, and a cache on it that stores for real."""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+
+from flask_cache_core import Cache
+
+
+@pytest.fixture
+def app() -> Flask:
+    app = Flask("tested")
+    app.config["SECRET_KEY"] = "for tests"
+    return app
+
+
+@pytest.fixture
+def cache(app: Flask) -> Cache:
+    return Cache(app, config={"CACHE_TYPE": "simple"})
