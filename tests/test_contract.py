@@ -47,11 +47,9 @@ class TestNull(BackendContract):
 
 
 class TestSimple(BackendContract):
-    prefixes = False
-
     @pytest.fixture
-    def make_backend(self) -> Callable[[str], BaseCache]:
-        return lambda prefix: SimpleCache(threshold=20_000)
+    def backend(self) -> BaseCache:
+        return SimpleCache(threshold=20_000)
 
 
 class TestTinyStore(BackendContract):

@@ -20,14 +20,15 @@ THREADS = 8
 PROCESSES = 4
 ROUNDS = 20
 STEPS = 5
+KEYS = 20
 
 
 def race_to_add(backend: BaseCache, number: int, meet: Meet) -> list[bool]:
-    """Whether this worker won, for each round."""
+    """Whether this worker won, for each key. Several in a round: who is late catches up."""
     won = []
     for round_number in range(ROUNDS):
         meet()
-        won.append(backend.add(f"round {round_number}", number, 60))
+        won += [backend.add(f"race {round_number} {step}", number, 60) for step in range(KEYS)]
     return won
 
 
@@ -41,8 +42,12 @@ def count(backend: BaseCache, number: int, meet: Meet) -> list[list[int | None]]
 
 
 def count_down(backend: BaseCache, number: int, meet: Meet) -> list[int | None]:
-    meet()
-    return [backend.dec("down", 2) for _ in range(ROUNDS * STEPS)]
+    """Count in one counter, in all rounds; what it said."""
+    answers = []
+    for _ in range(ROUNDS):
+        meet()
+        answers += [backend.dec("down", 2) for _ in range(STEPS)]
+    return answers
 
 
 def use(backend: BaseCache, number: int, meet: Meet) -> None:
@@ -76,10 +81,11 @@ def in_child(
 
 
 def check_race(backend: BaseCache, results: list[list[bool]]) -> None:
-    for round_number, answers in enumerate(zip(*results, strict=True)):
+    kept = backend.get_many(*(f"race {r} {step}" for r in range(ROUNDS) for step in range(KEYS)))
+    for stored, answers in zip(kept, zip(*results, strict=True), strict=True):
         winners = [number for number, won in enumerate(answers) if won]
         assert len(winners) == 1, f"{len(winners)} workers added one key: add is not atomic"
-        assert backend.get(f"round {round_number}") == winners[0]
+        assert stored == winners[0]
 
 
 def check_count(results: list[list[list[int | None]]]) -> None:

@@ -45,8 +45,8 @@ class BackendContract(
 
     ``make_backend(prefix)`` is called several times in a test, also in forked processes. All
     that it gives share one store, which must take 10,000 small values. Each test has prefixes
-    of its own, so the store may serve a whole module; a backend without prefixes wants a new
-    store for each test, and ``prefixes = False``.
+    of its own, so the store may serve a whole module. A backend that has its store to itself
+    needs a new one for each test instead: override the fixture ``backend``, which gives it.
 
     What the store cannot do is declared by the backend (``shared``, ``atomic_add``,
     ``max_value_bytes``) and by the flags of this class (``stores``, ``prefixes``, ``clears``,
