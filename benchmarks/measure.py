@@ -73,7 +73,8 @@ def _timed(contender: Contender, count: int, clock: Clock) -> float:
 
 
 def _calls_in(seconds: float, contender: Contender, clock: Clock) -> int:
-    """How many calls take about *seconds*; warms up, too."""
+    """How many calls take about *seconds*, once the first ones are over."""
+    _timed(contender, 3, clock)
     count = 1
     while (took := _timed(contender, count, clock)) < seconds / 4:
         count *= 4
