@@ -55,8 +55,13 @@ class Policy(Protocol):
     #: Whether the key holds what `Permissive` leaves out: the function and the origin.
     careful: bool
 
-    def admits(self, request: Request, methods: Iterable[str], own_key: bool) -> bool:
-        """Whether *request* may be answered from the cache at all."""
+    def admits(
+        self, request: Request, methods: Iterable[str], own_key: bool, by_authorization: bool
+    ) -> bool:
+        """Whether *request* may be answered from the cache at all.
+
+        :param by_authorization: who asks is part of the key.
+        """
         ...
 
     def keeps(self, response: Response, session: SessionMixin | None, own_key: bool) -> bool:
@@ -69,7 +74,9 @@ class Permissive:
 
     careful = False
 
-    def admits(self, request: Request, methods: Iterable[str], own_key: bool) -> bool:
+    def admits(
+        self, request: Request, methods: Iterable[str], own_key: bool, by_authorization: bool
+    ) -> bool:
         return methods is ANY_METHOD or request.method in methods
 
     def keeps(self, response: Response, session: SessionMixin | None, own_key: bool) -> bool:
@@ -81,11 +88,15 @@ class Safe:
 
     careful = True
 
-    def admits(self, request: Request, methods: Iterable[str], own_key: bool) -> bool:
+    def admits(
+        self, request: Request, methods: Iterable[str], own_key: bool, by_authorization: bool
+    ) -> bool:
         if own_key:
             return methods is ANY_METHOD or request.method in methods
         allowed = ("GET", "HEAD") if methods is ANY_METHOD else methods
-        return request.method in allowed and "HTTP_AUTHORIZATION" not in request.environ
+        if "HTTP_AUTHORIZATION" in request.environ and not by_authorization:
+            return False
+        return request.method in allowed
 
     def keeps(self, response: Response, session: SessionMixin | None, own_key: bool) -> bool:
         control = response.cache_control
@@ -150,8 +161,9 @@ def variant_text(request: Request, names: Iterable[str | Callable[[], object]]) 
 def _said(request: Request, name: str | Callable[[], object]) -> str:
     if callable(name):
         return repr(name())
-    kind, _, cookie = name.partition(":")
-    value = request.cookies.get(cookie) if kind == "cookie" else request.headers.get(name)
+    kind, colon, cookie = name.partition(":")
+    is_cookie = colon and kind == "cookie"
+    value = request.cookies.get(cookie) if is_cookie else request.headers.get(name)
     return f"{name}={value!r}"
 
 
@@ -232,8 +244,7 @@ class Recording:
         try:
             chunk = next(self._stream)
         except StopIteration:
-            if self._keep is not None and self._left >= 0:
-                self._keep(self._finish(self._chunks))
+            self._arrived()
             self._over()
             raise
         except BaseException:
@@ -245,6 +256,13 @@ class Recording:
         else:
             self._chunks.clear()
         return chunk
+
+    def _arrived(self) -> None:
+        if self._keep is None or self._left < 0:
+            return
+        outcome = self._finish(self._chunks)
+        if outcome.store:
+            self._keep(outcome)
 
     def close(self) -> None:
         """Called by the server when it is done with the response, at its end or before."""

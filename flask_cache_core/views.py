@@ -172,9 +172,9 @@ class CachedCall(Call):
         if inspect.isgenerator(value):
             return http.Recording(value, lambda chunks: self._judge_value(_in_one(chunks)))
         if isinstance(value, Response) and value.is_streamed and not value.direct_passthrough:
-            stored = value
+            head = (value.status, list(value.headers))  # before the app's hooks change them
             value.response = http.Recording(
-                iter(value.response), lambda chunks: self._judge_stream(stored, chunks)
+                iter(value.response), lambda chunks: self._judge_stream(*head, chunks)
             )
         return value
 
@@ -185,10 +185,11 @@ class CachedCall(Call):
             return Outcome(None, store=False, later=value.response)
         return self._judge_value(value)
 
-    def _judge_stream(self, response: Response, chunks: list[Any]) -> Outcome:
+    def _judge_stream(
+        self, status: str, headers: list[tuple[str, str]], chunks: list[Any]
+    ) -> Outcome:
         body = b"".join(c.encode() if isinstance(c, str) else c for c in chunks)
-        whole = Response(body, status=response.status, headers=response.headers)
-        return self._judge_value(whole)
+        return self._judge_value(Response(body, status=status, headers=headers))
 
     def _judge_value(self, value: Any) -> Outcome:
         options = self._cached.options
@@ -314,7 +315,7 @@ class CachedFunction(Decorated[P, R]):
         #: The key is the app's own business, and so is whom the value under it is for.
         self.own_key = callable(options.make_cache_key) or callable(options.key_prefix)
         named = {name.lower() for name in self.vary_on if isinstance(name, str)}
-        self._minds_authorization = self.own_key or "authorization" in named
+        self._by_authorization = "authorization" in named
         self._by_path = not self.own_key and "%s" in self._prefix
         self._resolved: _Resolved | None = None
 
@@ -340,11 +341,11 @@ class CachedFunction(Decorated[P, R]):
         req = _current_request()
         is_view = req is not None and self._is_view(resolved.app, req, args)
         if req is not None and is_view:
-            methods, mind = self.options.methods, self._minds_authorization
-            if not resolved.responses.admits(req, methods, mind):
+            methods, by_authorization = self.options.methods, self._by_authorization
+            if not resolved.responses.admits(req, methods, self.own_key, by_authorization):
                 return None
         try:
-            key, stamps = self._identify(resolved, req, args, kwargs)
+            key, stamps = self._identify(resolved, req, args, kwargs, is_view=is_view)
         except Exception:
             if state.debug:
                 raise
@@ -395,6 +396,8 @@ class CachedFunction(Decorated[P, R]):
         req: Request | None,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
+        *,
+        is_view: bool,
     ) -> tuple[str, tuple[str, ...]]:
         """The key of one call, and the stamps that it stands under."""
         stamps = self._tags.stamps(args, kwargs) if self._tags is not None else ()
@@ -415,7 +418,15 @@ class CachedFunction(Decorated[P, R]):
         key = view_key(resolved.head, _origin(req.environ), query, path)
         if self.vary_on:
             key += self._variant(req)
+        if not is_view:
+            key += self._arguments(args, kwargs)
         return key, self._stamps(path, query) + stamps
+
+    def _arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+        """A function that is no view may be called with several within one request."""
+        if not args and not kwargs:
+            return ""
+        return "|" + digest(self.owner.identities.text(self._shape.canonical(args, kwargs)))
 
     def _given(self, resolved: _Resolved) -> str:
         prefix = self.options.key_prefix
@@ -440,10 +451,11 @@ class CachedFunction(Decorated[P, R]):
         first is what ``request.args`` answers.
         """
         names = sorted(args.keys() if self._query is None else self._query & args.keys())
-        values = [args.getlist(name) for name in names]
         if not resolved.responses.careful:
-            values = [sorted(several) for several in values]
-        return digest(repr(list(zip(names, values, strict=True))), resolved.hash_method)
+            pairs = sorted((name, value) for name in names for value in args.getlist(name))
+            return digest(repr(tuple(pairs)), resolved.hash_method)
+        values = [(name, args.getlist(name)) for name in names]
+        return digest(repr(values), resolved.hash_method)
 
     # -- keys from outside of the view ----------------------------------------------------
 
@@ -455,6 +467,7 @@ class CachedFunction(Decorated[P, R]):
     @make_cache_key.setter
     def make_cache_key(self, function: Callable[..., str]) -> None:
         self._make_key = function
+        self.own_key = True
 
     def _default_key(
         self,
@@ -476,8 +489,8 @@ class CachedFunction(Decorated[P, R]):
         if not resolved.responses.careful:
             return self._plain_key(resolved, path, query)
         site = _origin(req.environ) if req is not None else _app_origin(resolved.app)
-        key = view_key(resolved.head, site, query, path)
-        return key + self._variant(req)
+        key = view_key(resolved.head, site, query, path) + self._variant(req)
+        return key if self._endpoints(resolved.app) else key + self._arguments(args, view_args)
 
     def _wanted_query(self, resolved: _Resolved, query_args: QueryArgs | None) -> str:
         if query_args is not None:
@@ -490,8 +503,7 @@ class CachedFunction(Decorated[P, R]):
         """The path that leads to this view with these arguments."""
         named = {**dict(zip(self._shape.positional, args, strict=False)), **view_args}
         rules = app.url_map.bind("localhost")
-        endpoints = [n for n, view in app.view_functions.items() if self._is_behind(view)]
-        for endpoint in (*endpoints, self.uncached.__name__):
+        for endpoint in (*self._endpoints(app), self.uncached.__name__):
             try:
                 return unquote(rules.build(endpoint, named).partition("?")[0])
             except BuildError:
@@ -502,8 +514,10 @@ class CachedFunction(Decorated[P, R]):
             f"{self!r} is no view of {app.name!r} that takes {sorted(named)}: give path=..."
         )
 
-    def _is_behind(self, view: Any) -> bool:
-        return view is self or inspect.unwrap(view) is inspect.unwrap(self.uncached)
+    def _endpoints(self, app: Flask) -> list[str]:
+        """The endpoints that this function is the view of."""
+        own = inspect.unwrap(self.uncached)
+        return [name for name, view in app.view_functions.items() if inspect.unwrap(view) is own]
 
     def delete(
         self,

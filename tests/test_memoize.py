@@ -1,4 +1,4 @@
-# mypy: disable-error-code="call-arg, arg-type, no-untyped-call, comparison-overlap, misc, var-annotated"
+# mypy: disable-error-code="call-arg, arg-type, no-untyped-call, comparison-overlap, misc"
 """``@memoize``: values by arguments, and every way to forget them."""
 
 from __future__ import annotations
@@ -108,7 +108,8 @@ def test_falsy_values_are_values(cache: Cache, counted: Counting) -> None:
         counted(value)
         return value
 
-    for value in (0, "", [], {}, False, 0.0, ()):
+    values: list[Any] = [0, "", [], {}, False, 0.0, ()]
+    for value in values:
         assert same(value) == same(value) == value
     assert len(counted.calls) == 7
 
