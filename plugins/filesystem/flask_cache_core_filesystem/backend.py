@@ -294,8 +294,10 @@ def _turns(items: Iterable[Item]) -> Iterator[list[Item]]:
 
 def _checked_directory(cache_dir: str | os.PathLike[str]) -> str:
     try:
-        root = os.path.abspath(os.fspath(cache_dir))  # noqa: PTH100 - a string: it is joined often
-        Path(root).mkdir(mode=0o700, parents=True, exist_ok=True)
+        root = Path(os.path.abspath(os.fsdecode(cache_dir)))  # noqa: PTH100 - follows no link
+        _make_private(root)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"CACHE_DIR must be a path, not {cache_dir!r}.") from error
     except (FileExistsError, NotADirectoryError) as error:
         raise ConfigError(
             f"CACHE_DIR={cache_dir!r} cannot be a directory: {error.filename!r} is a file. Name a "
@@ -303,9 +305,14 @@ def _checked_directory(cache_dir: str | os.PathLike[str]) -> str:
         ) from error
     except OSError:
         pass  # permissions, a full disk: that can change, and the first use tells of it
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"CACHE_DIR must be a path, not {cache_dir!r}.") from error
-    return root
+    return str(root)
+
+
+def _make_private(directory: Path) -> None:
+    if not directory.is_dir():
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, exist_ok=True)
+        directory.chmod(0o700)
 
 
 def _checked_mode(mode: int) -> int:

@@ -41,6 +41,7 @@ _FAN: Final = 32
 _NODE: Final = Struct(f"<{_FAN}d")
 _MENDS: Final = 8
 _STEPS: Final = 64
+_NOBODY: Final = bytes(DIGEST_SIZE)
 
 
 class _Layout(NamedTuple):
@@ -79,7 +80,8 @@ class Ledger:
     """
 
     __slots__ = (
-        "_free", "_hand", "_identity", "_layout", "_top", "apart", "capacity", "changed", "count", "fd",
+        "_free", "_hand", "_identity", "_layout", "_top", "apart", "capacity", "changed", "count",
+        "fd",
     )  # fmt: skip
 
     capacity: int
@@ -143,12 +145,14 @@ class Ledger:
 
     def find(self, digest: bytes) -> int | None:
         """The slot of the key with this *digest*."""
-        return self._walk(digest)[0]
+        return self.walk(digest)[0]
 
-    def _walk(self, digest: bytes) -> tuple[int | None, int]:
-        """The slot of *digest*, and the offset of the link that leads to it."""
+    def walk(self, digest: bytes) -> tuple[int | None, int]:
+        """The slot of *digest*, and the offset of the link that leads to it: negative if the
+        chain led astray, as it can where another process moves a slot meanwhile.
+        """
         fd, records = self.fd, self._layout.records
-        at = self._chain(digest)
+        at = chain = self._chain(digest)
         link = self._link(at)
         for _ in range(_STEPS):
             if not 0 < link <= self.capacity:
@@ -157,6 +161,8 @@ class Ledger:
             found, following, _ = _RECORD.unpack(os.pread(fd, _RECORD.size, offset))
             if found == digest:
                 return link - 1, at
+            if self._chain(found) != chain or found == _NOBODY:
+                return None, -1
             at, link = offset + DIGEST_SIZE, following
         return None, at
 
@@ -205,16 +211,20 @@ class Ledger:
         os.pwrite(self.fd, _LINK.pack(slot + 1), at)
         self.note(slot, min(expires, _NEVER))
 
-    def unlink(self, slot: int) -> None:
-        """Let no chain lead to *slot* any more."""
-        digest, link, _ = self._record(slot)
-        found, at = self._walk(digest)
+    def unlink(self, slot: int) -> int:
+        """Let no chain lead to *slot* any more; the bytes that it has in a file of its own."""
+        digest, link, apart = self._record(slot)
+        found, at = self.walk(digest)
         if found == slot:
             os.pwrite(self.fd, _LINK.pack(link), at)
+        if apart:
+            self.apart = max(0, self.apart - apart)
+            self.changed = True
+        return apart
 
     def vacate(self, slot: int) -> None:
         """Make *slot* free, to which no chain leads any more."""
-        self._put_record(slot, b"", self._free, 0)
+        self._put_record(slot, _NOBODY, self._free, 0)
         self.note(slot, FREE)
         self._free = slot + 1
         self.count = max(0, self.count - 1)
@@ -256,24 +266,29 @@ class Ledger:
             if low == before:
                 return
 
-    def earliest(self) -> tuple[int, float]:
-        """The slot that is noted to expire first, and when."""
-        slot, low = 0, FREE
+    def expired(self, now: float) -> int | None:
+        """The slot that is noted to have expired first, if one has at *now*."""
         for _ in range(_MENDS):
-            path = self._descend()
+            path = self._descend(now)
+            if not path:
+                return None
             slot, low = path[-1]
             if all(node == low for _, node in path):
-                break
+                return slot
             self._mend(slot)
-        return slot, low
+        return None
 
-    def _descend(self) -> list[tuple[int, float]]:
-        """The lowest node under the lowest of the level above, for each level, leaf last."""
+    def _descend(self, now: float) -> list[tuple[int, float]]:
+        """The lowest node under the lowest of the level above, for each level, leaf last;
+        nothing where the lowest of all is later than *now*.
+        """
         path: list[tuple[int, float]] = []
         index = 0
         for offset, count in reversed(self._layout.levels):
             nodes = self._nodes(offset, index)
             low = min(nodes)
+            if not path and low > now:
+                break
             index = min(index * _FAN + nodes.index(low), count - 1)
             path.append((index, low))
         return path

@@ -103,26 +103,36 @@ class Reader:
     def ledger(self, now: float) -> Ledger | None:
         """The ledger as it is at *now*; ``None`` where there is none."""
         kept = self._ledger
-        if kept is not None:
-            status = os.fstat(kept.fd)
-            if status.st_nlink and 0 <= now - self._checked < _TRUSTED and kept.unchanged():
-                return kept
-        self._checked = now
-        if kept is not None and self._files.is_store(status) and kept.unchanged():
+        if kept is not None and self._is_current(kept, now):
             return kept
         fd = self._files.open_to_read()
         self._ledger = kept = None if fd is None else _Kept(fd)
-        return kept
+        self._checked = now
+        return kept if kept is not None and kept.capacity else None
+
+    def _is_current(self, kept: Ledger, now: float) -> bool:
+        """Whether *kept* is still the ledger that others find. That its file was moved away is
+        seen a second later; that it was deleted, at once.
+        """
+        status = os.fstat(kept.fd)
+        if not status.st_nlink or not kept.unchanged():
+            return False
+        if not 0 <= now - self._checked < _TRUSTED:
+            self._checked = now
+            return self._files.is_store(status)
+        return True
 
     def read(self, ledger: Ledger, address: str, now: float) -> bytes | None:
         """What is alive at *address*."""
         raw = address.encode("utf-8", "surrogatepass")
         digest = self._digest(raw)
         try:
-            slot = ledger.find(digest)
-        except struct.error:
+            slot, at = ledger.walk(digest)
+        except struct.error:  # the file was cut short meanwhile
             raise UnsureError from None
         if slot is None:
+            if at < 0:
+                raise UnsureError
             return None
         found = _read(self._files, ledger, slot)
         if found is None:
@@ -240,10 +250,12 @@ class Change:
 
     def _delete(self, slot: int) -> None:
         self._erase(slot)
-        self._ledger.unlink(slot)
-        if self._ledger.set_apart(slot, 0):
-            self._files.remove_large(slot)
+        self._unlink(slot)
         self._ledger.vacate(slot)
+
+    def _unlink(self, slot: int) -> None:
+        if self._ledger.unlink(slot):
+            self._files.remove_large(slot)
 
     # -- room -------------------------------------------------------------------------------
 
@@ -261,9 +273,7 @@ class Change:
         if victim is None:  # the count is not that of any entries: damaged
             self.clear()
             return ledger.take() or 0
-        ledger.unlink(victim)
-        if ledger.set_apart(victim, 0):
-            self._files.remove_large(victim)
+        self._unlink(victim)
         return victim
 
     def _make_room(self, size: int, kept: int | None) -> bool:
@@ -299,8 +309,8 @@ class Change:
     def _expired(self, kept: int | None) -> int | None:
         """The slot of an entry that has expired, if there is one."""
         for _ in range(_OUTDATED):
-            slot, noted = self._ledger.earliest()
-            if noted > self._now or slot == kept:
+            slot = self._ledger.expired(self._now)
+            if slot is None or slot == kept:
                 return None
             head = self._head(slot)
             if head is None or head.expires <= self._now:
