@@ -44,7 +44,8 @@ lint: .venv/.dev
 types: .venv/.dev
 	$(BIN)/mypy $(SOURCES) benchmarks tests
 	for plugin in $(PLUGINS); do $(BIN)/mypy $$plugin/tests || exit 1; done
-	$(BIN)/pyright $(SOURCES) tests/typing
+	$(BIN)/pyright $(SOURCES)
+	$(BIN)/pyright --project tests/typing --pythonpath $(BIN)/python
 
 bench: .venv/.bench
 	$(BIN)/python -W error benchmarks/core.py
