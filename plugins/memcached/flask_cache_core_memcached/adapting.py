@@ -40,7 +40,8 @@ class _Cloned(MemcachedCache):
     def _connector(self, client: str | None) -> Connect:
         from .clients.through_pylibmc import PylibmcClient
 
-        return lambda link: PylibmcClient(link, self._original.clone())
+        original = self._original
+        return lambda link: PylibmcClient(link, original.clone())
 
 
 def _from_pylibmc(

@@ -107,7 +107,8 @@ class MemcachedCache(ByteStore):
     def _connector(self, client: str | None) -> Connect:
         return choose(client)
 
-    def _explain(self, link: Link, error: Exception) -> str:
+    @classmethod
+    def _explain(cls, link: Link, error: Exception) -> str:
         """What an error of the client library means to whoever set up the app."""
         return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from flask_cache_core_memcached import MemcachedCache
 from flask_cache_core_memcached import build as build_memcached
+from flask_cache_core_memcached.clients.mechanisms import TOO_LATE, pylibmc
 
 from flask_cache_core.errors import ConfigError
 
-from .mechanisms import TOO_LATE
+from .authentication import NO_MECHANISM, connect
 
 if TYPE_CHECKING:
     from flask_cache_core_memcached.clients import Connect, Link
@@ -48,27 +49,24 @@ class SASLMemcachedCache(MemcachedCache):
             raise ConfigError(
                 f"CACHE_MEMCACHED_CLIENT={client!r} cannot do SASL: only pylibmc can."
             )
-        connect = super()._connector("pylibmc")
-        import pylibmc  # only now: CACHE_MEMCACHED_CLIENT is checked first
-
         if not pylibmc.support_sasl:
             raise ConfigError(
-                "This pylibmc was built without SASL. Install its binary wheel, or build it against a "
-                "libmemcached with SASL."
+                "This pylibmc was built without SASL. Install its binary wheel, or build it "
+                "against a libmemcached with SASL."
             )
         return connect
 
-    def _explain(self, link: Link, error: Exception) -> str:
+    @classmethod
+    def _explain(cls, link: Link, error: Exception) -> str:
         """Errors 40 and 41 of libmemcached have no class of their own."""
-        import pylibmc
-
         text = super()._explain(link, error)
         if "error 41 " in text:
             return (
                 f"the server refused the user {link.username!r} (CACHE_MEMCACHED_USERNAME) with "
-                "its CACHE_MEMCACHED_PASSWORD, or the user belongs to another realm: try 'user@realm'"
+                "its CACHE_MEMCACHED_PASSWORD. If both are right, the user belongs to another "
+                "realm: try 'user@realm'"
             )
-        if "error 40 " in text:
+        if NO_MECHANISM in text:
             return f"no SASL mechanism was found in this process. {_fix_for_mechanisms()}"
         if isinstance(error, pylibmc.UnknownReadFailure) and _answers_without_sasl(link):
             return (
@@ -89,8 +87,6 @@ def _fix_for_mechanisms() -> str:
 
 def _answers_without_sasl(link: Link) -> bool:
     """Whether a client without credentials is served, which SASL would not allow."""
-    import pylibmc
-
     milliseconds = max(1, round(link.timeout * 1000))
     client = pylibmc.Client(
         [link.server.name],

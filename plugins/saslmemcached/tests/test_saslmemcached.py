@@ -64,6 +64,20 @@ def test_a_server_that_is_down_is_called_down(sasl_credentials: dict[str, str]) 
     assert "CONNECTION" in text
 
 
+def at_depth(depth: int, backend: SASLMemcachedCache) -> bool:
+    """Through `map`, which takes some of the stack of C."""
+    return next(map(at_depth, [depth - 1], [backend])) if depth else backend.set("key", 1, 60)
+
+
+def test_a_connection_can_be_opened_from_anywhere(
+    sasl_server: MemcachedServer, sasl_credentials: dict[str, str]
+) -> None:
+    """Whatever the stack holds: libmemcached reads behind the end of the list of mechanisms."""
+    for depth in range(100):
+        backend = SASLMemcachedCache([sasl_server.address], key_prefix="x", **sasl_credentials)
+        assert at_depth(depth, backend) is True
+
+
 SCRIPT = """
 import sys
 if sys.argv[3:]:

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from time import monotonic
 from typing import Any, ClassVar
 
-import pylibmc
-
 from . import NOT_NUMERIC, Link
+from .mechanisms import pylibmc
 
 
 class TimedOutError(Exception):

@@ -1,8 +1,8 @@
-"""Where libsasl2 finds its mechanisms.
+"""`pylibmc`, imported so that its libsasl2 finds the mechanisms of the system.
 
 The binary wheel of pylibmc carries a libsasl2 of its own, which looks where it was built, not
 where the system keeps the mechanisms. It reads ``SASL_PATH`` once, when pylibmc is imported.
-Import this module before pylibmc. Must not know memcached.
+Must not know memcached.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
+
+__all__ = ["TOO_LATE", "pylibmc"]
 
 _DIRECTORIES: Final = (
     *(Path("/usr/lib").glob("*-linux-*/sasl2")),
@@ -30,7 +32,9 @@ def point_at_mechanisms(directories: Iterable[Path] = _DIRECTORIES) -> None:
         os.environ["SASL_PATH"] = os.pathsep.join(found)
 
 
-#: pylibmc was imported before this module could tell it where to look.
+#: pylibmc was imported by somebody else before this module could tell it where to look.
 TOO_LATE: Final = "_pylibmc" in sys.modules and "SASL_PATH" not in os.environ
 
 point_at_mechanisms()
+
+import pylibmc  # noqa: E402 - it reads SASL_PATH now
