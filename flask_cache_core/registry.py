@@ -78,7 +78,9 @@ class Registry:
                 f"Both {owners} offer a cache backend called {name!r}. Uninstall one of them, or "
                 "set CACHE_TYPE to the import string of the one that you mean."
             )
-        self._manager.register(_as_plugin(_loaded(found[0]), name), _plugin_name(name))
+        plugin = _as_plugin(_loaded(found[0]), name)
+        if not self._manager.is_registered(plugin):  # one module may answer to several names
+            self._manager.register(plugin, _plugin_name(name))
         return True
 
     def resolve(

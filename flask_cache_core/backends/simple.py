@@ -71,11 +71,10 @@ class SimpleCache(BaseCache):
             if item is None or item[0] <= now:
                 values.append(None)
                 continue
-            try:
+            try:  # noqa: SIM105 - `suppress` would double the cost of a read
                 items.move_to_end(key)
-            except KeyError:  # evicted by another thread since
-                values.append(None)
-                continue
+            except KeyError:  # another thread replaced or evicted it since
+                pass
             values.append(thaw(item[1]) if item[2] else item[1])
         return values
 
