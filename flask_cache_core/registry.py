@@ -92,13 +92,21 @@ class Registry:
         kwargs: Mapping[str, Any],
     ) -> BaseCache:
         """Build the backend that *cache_type* names. Raises one of the `ConfigError` family."""
-        build = _Build(app, config, args, kwargs)
+        try:
+            return self._resolve(cache_type, _Build(app, config, args, kwargs))
+        except TypeError as error:
+            raise ConfigError(
+                f"CACHE_TYPE={cache_type!r} cannot be built with the given CACHE_ARGS and "
+                f"CACHE_OPTIONS: {error}"
+            ) from error
+
+    def _resolve(self, cache_type: object, build: _Build) -> BaseCache:
         if not isinstance(cache_type, str):
             return self._from_object(cache_type, repr(cache_type), build)
         for name in _spellings(cache_type):
             backend = self._by_name(name, build)
             if backend is not None:
-                return self._checked(backend, cache_type, config)
+                return self._checked(backend, cache_type, build.config)
         if "." in cache_type or ":" in cache_type:
             return self._from_object(_imported(cache_type), cache_type, build)
         raise UnknownBackendError(_unknown(cache_type))

@@ -134,7 +134,8 @@ class SimpleCache(BaseCache):
         for expired in self._expiries.before(monotonic(), limit=2):
             self._drop(expired)
         if len(self._items) >= self._threshold:
-            self._drop(next(iter(self._items)))
+            oldest, item = self._items.popitem(last=False)  # in one step: readers take no lock
+            self._expiries.discard(item[0], oldest)
         self._items[key] = (expires, frozen, is_pickled(frozen))
         self._expiries.add(expires, key)
 
@@ -145,37 +146,49 @@ class SimpleCache(BaseCache):
 
 
 class _Expiries:
-    """Which keys expire in which second: constant cost per key, whatever their number."""
+    """Which keys expire in which tick: constant cost per key, whatever their number."""
+
+    #: Ticks in a second. What expired in the tick that is not over yet is not found.
+    TICKS = 100
 
     def __init__(self) -> None:
-        self._seconds: list[int] = []
+        #: A heap of the ticks that have keys, and of some that have none any more.
+        self._ticks: list[int] = []
         self._keys: dict[int, set[str]] = {}
 
     def add(self, expires: float, key: str) -> None:
         if expires == inf:
             return
-        second = int(expires)
-        keys = self._keys.get(second)
+        tick = int(expires * self.TICKS)
+        keys = self._keys.get(tick)
         if keys is None:
-            keys = self._keys[second] = set()
-            heapq.heappush(self._seconds, second)
+            keys = self._keys[tick] = set()
+            heapq.heappush(self._ticks, tick)
         keys.add(key)
 
     def discard(self, expires: float, key: str) -> None:
-        if expires != inf:
-            self._keys[int(expires)].discard(key)
+        if expires == inf:
+            return
+        tick = int(expires * self.TICKS)
+        keys = self._keys[tick]
+        keys.discard(key)
+        if not keys:
+            del self._keys[tick]
+            if len(self._ticks) > 2 * len(self._keys) + 64:
+                self._ticks = sorted(self._keys)  # which is a heap, too
 
     def before(self, now: float, limit: int) -> list[str]:
-        """Up to *limit* keys whose second is over at *now*."""
-        while self._seconds and self._seconds[0] < int(now):
-            keys = self._keys[self._seconds[0]]
+        """Up to *limit* keys whose tick is over at *now*."""
+        tick = int(now * self.TICKS)
+        while self._ticks and self._ticks[0] < tick:
+            keys = self._keys.get(self._ticks[0])
             if keys:
                 return list(islice(keys, limit))
-            del self._keys[heapq.heappop(self._seconds)]
+            heapq.heappop(self._ticks)
         return []
 
     def clear(self) -> None:
-        self._seconds.clear()
+        self._ticks.clear()
         self._keys.clear()
 
 
