@@ -44,7 +44,7 @@ def test_an_invalidation_in_another_process_beats_a_computation_that_has_begun(
 ) -> None:
     with Worker(shared, source) as reader, Worker(shared, source) as writer:
         held = {}
-        for read, invalidate in PAIRS:
+        for read, _ in PAIRS:
             if read not in held:
                 held[read] = reader.start(read, hold=True)
                 reader.wait_until_begun(held[read])
@@ -81,9 +81,7 @@ def test_an_invalidation_in_the_same_process_beats_a_computation_that_has_begun(
             assert worker.call(read) == "new", invalidate
 
 
-def test_what_is_stored_is_forgotten_in_all_processes(
-    shared: dict[str, Any], source: Path
-) -> None:
+def test_what_is_stored_is_forgotten_in_all_processes(shared: dict[str, Any], source: Path) -> None:
     with Worker(shared, source) as one, Worker(shared, source) as other:
         for read, invalidate in PAIRS:
             source.write_text("old")
@@ -157,7 +155,9 @@ def test_a_page_goes_with_the_fragments_in_it(app: Flask, cache: Cache) -> None:
     assert client.get("/").text == "2"
 
 
-def test_followers_inherit_the_tags_of_the_computation_they_waited_for(cache: Cache, app: Flask) -> None:
+def test_followers_inherit_the_tags_of_the_computation_they_waited_for(
+    cache: Cache, app: Flask
+) -> None:
     begun, may_end = threading.Event(), threading.Event()
     source = {"value": "old"}
 

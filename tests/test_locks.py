@@ -29,9 +29,7 @@ def test_processes_hold_it_one_at_a_time(name: str, tmp_path: Path) -> None:
     path.write_text("0")
     context = multiprocessing.get_context("spawn")
     with shared_backend(name, tmp_path) as config:
-        processes = [
-            context.Process(target=count_up, args=(config, path, 25)) for _ in range(4)
-        ]
+        processes = [context.Process(target=count_up, args=(config, path, 25)) for _ in range(4)]
         for process in processes:
             process.start()
         for process in processes:

@@ -26,9 +26,7 @@ def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str,
         yield config
 
 
-def test_eight_processes_of_four_threads_compute_once(
-    shared: dict[str, Any], source: Path
-) -> None:
+def test_eight_processes_of_four_threads_compute_once(shared: dict[str, Any], source: Path) -> None:
     with ExitStack() as stack:
         with ThreadPoolExecutor(4) as pool:
             made = [pool.submit(Worker, shared, source) for _ in range(8)]
@@ -60,7 +58,10 @@ def test_who_waits_for_a_process_that_died_computes_when_its_lease_is_over(
 def test_a_computation_of_three_leases_keeps_its_lock_and_its_value(
     shared: dict[str, Any], source: Path
 ) -> None:
-    config = {**shared, "TEST_LOCK_TIMEOUT": 9}  # a lease of three seconds; memcached counts whole ones
+    config = {
+        **shared,
+        "TEST_LOCK_TIMEOUT": 9,
+    }  # a lease of three seconds; memcached counts whole ones
     with Worker(config, source) as leader, Worker(config, source) as follower:
         first = leader.start("once", seconds=8.5)
         leader.wait_until_begun(first)

@@ -86,7 +86,9 @@ def constant() -> str:
 
 
 def fragment() -> str:
-    return render_template_string("{% cache 60, 'fragment' %}{{ compute() }}{% endcache %}", compute=compute)
+    return render_template_string(
+        "{% cache 60, 'fragment' %}{{ compute() }}{% endcache %}", compute=compute
+    )
 
 
 def page() -> str:
