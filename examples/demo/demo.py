@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import NamedTuple, NoReturn
@@ -74,9 +74,9 @@ def one_to_each_worker(port: int, stack: ExitStack) -> list[HTTPConnection]:
     found: dict[str, HTTPConnection] = {}
     deadline = time.monotonic() + 30
     while len(found) < WORKERS and time.monotonic() < deadline:
-        connection = HTTPConnection("127.0.0.1", port, timeout=30)
-        stack.callback(connection.close)
-        found.setdefault(ask(connection, "/").worker, connection)
+        connection = stack.enter_context(closing(HTTPConnection("127.0.0.1", port, timeout=30)))
+        if found.setdefault(ask(connection, "/").worker, connection) is not connection:
+            time.sleep(0.05)  # the other worker is still starting, or less quick
     return list(found.values())
 
 
