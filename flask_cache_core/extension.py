@@ -17,6 +17,7 @@ from flask import Flask, current_app
 from . import http, memoize, views
 from .arguments import Identities
 from .backend import BaseCache
+from .backends import NullCache
 from .entry import Entry, to_seconds
 from .errors import CacheWarning, ConfigError, NotInitializedError
 from .keys import HashMethod, check_key
@@ -113,8 +114,7 @@ class Cache:
         warn_about_misspelt(given)
         if app.config.get("TESTING") and settings.null_when_testing:
             return
-        kind = str(settings.type).lower()
-        if kind in ("null", "nullcache") and not settings.no_null_warning:
+        if isinstance(backend, NullCache) and not settings.no_null_warning:
             warnings.warn(
                 "CACHE_TYPE is null, so nothing is cached. Set CACHE_TYPE, for example to "
                 "'simple', or CACHE_NO_NULL_WARNING=True.",
@@ -123,6 +123,13 @@ class Cache:
             )
         elif backend.settings is not None:
             warn_about_unused(given, settings.type, backend.settings)
+        if settings.lock == "distributed" and not (backend.shared and backend.atomic_add):
+            warnings.warn(
+                "CACHE_LOCK='distributed' needs a backend that processes share, with an atomic add. "
+                f"CACHE_TYPE={settings.type!r} is none, so each process computes for itself.",
+                CacheWarning,
+                stacklevel=4,
+            )
 
     def register_key(self, kind: type[K], function: Callable[[K], object]) -> None:
         """Let *function* say what identifies an argument of type *kind*, for keys."""

@@ -8,13 +8,17 @@ behavior", CACM 1968). Knows nothing of Flask.
 from __future__ import annotations
 
 import heapq
+import logging
 import os
+import shlex
+import sys
 import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Mapping
 from itertools import islice
 from math import inf
+from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +30,9 @@ from ..typing import Timeout
 
 if TYPE_CHECKING:
     from flask import Flask
+
+
+logger = logging.getLogger("flask_cache_core")
 
 
 class SimpleCache(BaseCache):
@@ -57,6 +64,12 @@ class SimpleCache(BaseCache):
     def factory(
         cls, app: Flask, config: Mapping[str, Any], args: list[Any], kwargs: dict[str, Any]
     ) -> SimpleCache:
+        if worker_processes() > 1:
+            logger.warning(
+                "CACHE_TYPE='simple' keeps a cache in each of the %d worker processes: what one "
+                "invalidates, the others keep. 'filesystem' and 'redis' are shared.",
+                worker_processes(),
+            )
         return cls(*args, **kwargs)
 
     def get(self, key: str) -> Any:
@@ -143,6 +156,20 @@ class SimpleCache(BaseCache):
         item = self._items.pop(key, None)
         if item is not None:
             self._expiries.discard(item[0], key)
+
+
+def worker_processes() -> int:
+    """How many processes serve the app, as far as the server's command line tells."""
+    words = [*sys.argv[1:], *shlex.split(os.environ.get("GUNICORN_CMD_ARGS", ""))]
+    if Path(sys.argv[0]).name != "gunicorn" and "gunicorn" not in sys.orig_argv:
+        return 1
+    found = os.environ.get("WEB_CONCURRENCY", "1")
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        if word in ("-w", "--workers"):
+            found = following
+        elif word.startswith("--workers="):
+            found = word.partition("=")[2]
+    return int(found) if found.isdecimal() else 1
 
 
 class _Expiries:
