@@ -213,9 +213,7 @@ def test_add_is_atomic_across_threads() -> None:
 
     def add(number: int) -> None:
         barrier.wait()
-        for index in range(200):
-            if store.add(f"k{index}", number):
-                won.append(index)
+        won.extend(index for index in range(200) if store.add(f"k{index}", number))
 
     in_threads(add, 8)
     assert collections.Counter(won) == dict.fromkeys(range(200), 1)
