@@ -105,14 +105,16 @@ class CallShape:
         """
         if self._plain and not kwargs and len(args) == len(self._names):
             return args
-        return self._bound(args, dict(kwargs))
+        return self._bound(args, dict(kwargs), self.ignore)
 
     def named(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments by name, for formatting. Surplus ones are left out."""
+        """All arguments by name, for formatting. Surplus ones are left out."""
         values = self._bound(args, dict(kwargs))
         return dict(zip(self._names + self._only_keyword, values, strict=False))
 
-    def _bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+    def _bound(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], ignore: Collection[str] = ()
+    ) -> tuple[Any, ...]:
         count = len(self._names)
         surplus = args[count:]
         if surplus and not self._var_positional:
@@ -125,13 +127,12 @@ class CallShape:
         values += [self._take(name, kwargs, by_keyword=True) for name in self._only_keyword]
         if kwargs and not self._var_keyword:
             raise TypeError(f"got unexpected keyword arguments {', '.join(sorted(kwargs))}")
-        if self.ignore:
+        if ignore:
             names = self._names + self._only_keyword
             values = [
-                None if name in self.ignore else value
-                for name, value in zip(names, values, strict=True)
+                None if name in ignore else value for name, value in zip(names, values, strict=True)
             ]
-            kwargs = {name: kwargs[name] for name in kwargs if name not in self.ignore}
+            kwargs = {name: kwargs[name] for name in kwargs if name not in ignore}
         if self._var_positional:
             values.append(surplus)
         if self._var_keyword:

@@ -125,7 +125,7 @@ class Cache:
             warn_about_unused(given, settings.type, backend.settings)
         if settings.lock == "distributed" and not (backend.shared and backend.atomic_add):
             warnings.warn(
-                "CACHE_LOCK='distributed' needs a backend that processes share, with an atomic add. "
+                "CACHE_LOCK='distributed' needs a backend that processes share, with atomic add. "
                 f"CACHE_TYPE={settings.type!r} is none, so each process computes for itself.",
                 CacheWarning,
                 stacklevel=4,

@@ -32,7 +32,8 @@ class Store:
 
     def __init__(self, backend: BaseCache, *, debug: bool = False) -> None:
         self.backend = backend
-        self.shared = backend.shared
+        #: Whether others may compute what is in this store: all but what is in this process only.
+        self.barriers = not backend.in_process
         self.errors = 0
         self._debug = debug
         self._told: set[str] = set()

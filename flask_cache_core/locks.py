@@ -52,7 +52,7 @@ def _alone_in_process(state: AppState, key: str, deadline: float) -> Flight:
 
 def _alone(state: AppState, key: str, deadline: float) -> Lease | None:
     """The lease over all processes; ``None`` where the backend has no such thing."""
-    if not (state.shared and state.backend.atomic_add):
+    if not state.locks:
         return None
     lease = Lease(state.store, key, _LEASE)
     while True:

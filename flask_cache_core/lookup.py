@@ -269,8 +269,8 @@ def _stamps(state: AppState, call: Call) -> tuple[str, ...]:
 
 
 def _ask(state: AppState, key: str, stamps: tuple[str, ...]) -> list[Any] | None:
-    """The entry, its stamps, and in a store that is shared, the barrier of its key."""
-    if state.shared:
+    """The entry, its stamps, and the barrier of its key."""
+    if state.barriers:
         return state.get_many(key, *stamps, barrier_key(key))
     return state.get_many(key, *stamps)
 
@@ -306,7 +306,7 @@ def _interpret(
     """What was found; ``None``: it has to be asked for again, as is now known."""
     if found is None:
         return Reading(None, [], None, False, landings)
-    barrier = found[len(stamps) + 1] if state.shared else None
+    barrier = found[len(stamps) + 1] if state.barriers else None
     tokens = found[1 : len(call.stamps) + 1]
     entry = found[0]
     if entry is not None and type(entry) is not Entry and not call.stamps:
@@ -552,7 +552,7 @@ def _lead(state: AppState, call: Call, basis: _Basis, flight: Flight, deadline: 
             if fresh(state, call, reading):
                 return _hand_on(state, call, reading, flight)
         lease: Lease | None = None
-        if call.policy.lock == "distributed" and state.shared and state.backend.atomic_add:
+        if call.policy.lock == "distributed" and state.locks:
             lease = Lease(state.store, lock_key(call.key), call.policy.lease)
             answer = yield from _contend(state, call, reading, lease, deadline)
             if isinstance(answer, Ran):
@@ -691,7 +691,7 @@ def _write(
 ) -> bool:
     """Store what was computed, in one batch with the stamps that are new; whether it was."""
     call, basis = writing.call, writing.basis
-    if state.shared and writing.cost > BARRIER_LIFE:
+    if state.barriers and writing.cost > BARRIER_LIFE:
         return False
     timeout = call.timeout if outcome.timeout is None else outcome.timeout
     seconds = _jittered(to_seconds(timeout, state.backend.default_timeout), call.policy.jitter)
@@ -717,7 +717,7 @@ def _write(
     stored = state.flights.unless_barred(
         flight,
         lambda: state.store.store(items, life, basis.new, stamp_life, unlock),
-        alone=not state.shared,
+        alone=not state.barriers,
     )
     if stored:
         state.stores += 1

@@ -151,7 +151,7 @@ class Memoized(Decorated[P, R]):
             function_stamp(self.name),
             options.hash_method or settings.hash_method,
             not (self.is_stale or settings.enable_signals or policy.beta),
-            state.shared or options.hash_method is not None,
+            not state.backend.in_process or options.hash_method is not None,
         )
         return self._resolved
 

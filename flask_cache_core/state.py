@@ -6,13 +6,13 @@ decorators.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from time import monotonic
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 from .backends.null import NullCache
 from .flight import Flights
 from .guard import Guard, Store
+from .recent import Recent
 from .versions import Versions
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from .settings import Settings
 
 __all__ = ["AppState", "CacheStats"]
-
-T = TypeVar("T")
 
 
 class CacheStats(NamedTuple):
@@ -42,20 +40,6 @@ class CacheStats(NamedTuple):
     """Values that were too large for the backend."""
     decode_failures: int
     """Stored bytes that could not be verified or decoded."""
-
-
-class Recent(OrderedDict[str, T]):
-    """A small dictionary that forgets the oldest of what was put into it."""
-
-    LIMIT = 4096
-
-    def put(self, key: str, value: T) -> None:
-        self[key] = value
-        while len(self) > self.LIMIT:
-            try:
-                self.popitem(last=False)
-            except KeyError:  # another thread took the last one
-                return
 
 
 class Backoff:
@@ -98,7 +82,10 @@ class AppState:
                 ignore_errors=settings.ignore_errors,
             )
         )
-        self.shared = backend.shared
+        #: Whether deletions are announced to computations elsewhere, under a key's barrier.
+        self.barriers = self.store.barriers
+        #: Whether a lock can be held over all processes.
+        self.locks = backend.shared and backend.atomic_add
         #: Whether anything is ever stored.
         self.enabled = not isinstance(backend, NullCache)
         #: The read of a hit: the backend's own where it cannot fail.

@@ -14,6 +14,7 @@ from typing import Final
 from .flight import Flights
 from .guard import Store
 from .keys import barrier_key
+from .recent import Recent
 
 __all__ = ["BARRIER_LIFE", "STAMP_LIFE", "Versions"]
 
@@ -31,7 +32,7 @@ class Versions:
     def __init__(self, store: Store, flights: Flights) -> None:
         self._store = store
         self._flights = flights
-        self._pending: dict[str, str] = {}
+        self._pending: Recent[str] = Recent()
 
     def before(
         self, stamps: tuple[str, ...], found: Sequence[object]
@@ -44,7 +45,7 @@ class Versions:
         new: dict[str, str] = {}
         for stamp, token in zip(stamps, found, strict=False):
             if not isinstance(token, str):
-                token = new[stamp] = self._pending.setdefault(stamp, _token())
+                token = new[stamp] = self._pending.put_once(stamp, _token())
             tokens.append(token)
         return tuple(tokens), new
 
@@ -65,7 +66,7 @@ class Versions:
         Answers which of them were there; ``None`` where the backend does not answer.
         """
         self._flights.bar(keys)
-        barriers = {barrier_key(key): _token() for key in keys} if self._store.shared else {}
+        barriers = {barrier_key(key): _token() for key in keys} if self._store.barriers else {}
         return self._store.invalidate(keys, barriers, BARRIER_LIFE)
 
 
