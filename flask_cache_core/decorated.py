@@ -52,6 +52,7 @@ class Decorated(Generic[P, R]):
     """
 
     binds: ClassVar[type[Bound[..., Any]]] = Bound
+    __name__: str
 
     def __init__(self, cache: Cache, function: Callable[P, R], timeout: Timeout | None) -> None:
         functools.update_wrapper(self, function)

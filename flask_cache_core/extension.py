@@ -410,13 +410,14 @@ class Cache:
 
     def delete_cached(
         self,
-        view: CachedFunction[..., Any],
+        view: object,
         path: str | None = None,
         query_args: QueryArgs | None = None,
         **view_args: Any,
     ) -> bool:
         """Forget a cached view's page, in all its variants; whether it was there.
 
+        :param view: what `cached` returned.
         :param path: the request's path; by default the one that leads there with *view_args*.
         :param query_args: the request's query, for a view that is cached by its query; by
             default all of them, or within a request, that request's.

@@ -121,8 +121,8 @@ def test_an_asynchronous_generator_is_not_swallowed(cache: Cache) -> None:
         return [
             [number async for number in numbers()],
             [number async for number in numbers()],
-            [number async for number in generate()],  # type: ignore[attr-defined]
-            [number async for number in generate()],  # type: ignore[attr-defined]
+            [number async for number in generate()],
+            [number async for number in generate()],
         ]
 
     assert asyncio.run(read()) == [[1, 2]] * 4

@@ -97,7 +97,7 @@ def test_who_misses_while_the_leader_lands_does_not_compute_again(cache: Cache) 
     state = cache.state()
     real, paused, go_on = state.get_many, threading.Event(), threading.Event()
 
-    def slow_read(*keys: str) -> list[Any]:
+    def slow_read(*keys: str) -> list[Any] | None:
         found = real(*keys)
         if threading.current_thread().name == "late":
             state.get_many = real
