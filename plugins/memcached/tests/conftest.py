@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import selectors
 import socket
 import threading
 from collections.abc import Iterator
@@ -42,8 +43,6 @@ class CountingProxy:
 
     def _serve(self, client: socket.socket, server: socket.socket) -> None:
         """One thread for both directions, so that they are seen in their order."""
-        import selectors
-
         number = len(self._trips)
         self._trips.append(0)
         client_spoke = False
@@ -54,14 +53,14 @@ class CountingProxy:
                 for key, _ in ready.select():
                     try:
                         data = key.fileobj.recv(1 << 20)  # type: ignore[union-attr]
-                        (server if key.fileobj is client else client).sendall(data)
+                        if key.fileobj is server and client_spoke:
+                            self._trips[number] += 1
+                        client_spoke = key.fileobj is client
+                        (server if client_spoke else client).sendall(data)
                     except OSError:
                         return
                     if not data:
                         return
-                    if key.fileobj is server and client_spoke:
-                        self._trips[number] += 1
-                    client_spoke = key.fileobj is client
 
 
 @pytest.fixture(scope="session")

@@ -39,10 +39,5 @@ class TestPymemcache(OnMemcached):
     client = "pymemcache"
 
 
-class TestPymemcacheOnThreeServers(OnMemcached):
-    client = "pymemcache"
-    count = 3
-
-
 class TestPythonMemcached(OnMemcached):
     client = "memcache"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from flask_cache_core_memcached import MemcachedCache
 from flask_cache_core_memcached import build as build_memcached
-from flask_cache_core_memcached.clients.mechanisms import TOO_LATE, pylibmc
+from flask_cache_core_memcached.clients.mechanisms import pylibmc
 
 from flask_cache_core.errors import ConfigError
 
@@ -67,22 +67,16 @@ class SASLMemcachedCache(MemcachedCache):
                 "realm: try 'user@realm'"
             )
         if NO_MECHANISM in text:
-            return f"no SASL mechanism was found in this process. {_fix_for_mechanisms()}"
+            return (
+                "no SASL mechanism was found in this process. Install them (libsasl2-modules on "
+                "Debian), and set SASL_PATH to their directory if it is an unusual one"
+            )
         if isinstance(error, pylibmc.UnknownReadFailure) and _answers_without_sasl(link):
             return (
                 "the server does not ask for SASL (it runs without -S). Start it with -S, or set "
                 "CACHE_TYPE='memcached' without user and password"
             )
         return text
-
-
-def _fix_for_mechanisms() -> str:
-    if TOO_LATE:
-        return "pylibmc was imported before the plug-in: set SASL_PATH before Python starts"
-    return (
-        "Install the mechanisms (libsasl2-modules on Debian), and set SASL_PATH to their directory "
-        "if it is an unusual one"
-    )
 
 
 def _answers_without_sasl(link: Link) -> bool:

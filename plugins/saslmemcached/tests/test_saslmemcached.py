@@ -105,6 +105,7 @@ def test_the_mechanisms_of_the_system_are_found(
 ) -> None:
     """Whatever libsasl2 pylibmc carries, and without a SASL_PATH."""
     assert run(sasl_server, sasl_credentials["password"]) == "True\n"
+    assert run(sasl_server, sasl_credentials["password"], "pylibmc is imported first") == "True\n"
 
 
 def test_missing_mechanisms_are_called_missing(

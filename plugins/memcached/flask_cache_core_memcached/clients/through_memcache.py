@@ -34,6 +34,7 @@ class MemcacheClient:
         self._kept = memcache.Client(
             [_address(link)],
             unpickler=_NeverUnpickles,
+            decompressor=bytes,
             socket_timeout=link.timeout,
             dead_retry=0,
             cache_cas=True,

@@ -11,7 +11,7 @@ from .mechanisms import pylibmc
 
 
 class TimedOutError(Exception):
-    """The server did not answer in time, which pylibmc's ``get_multi`` takes for a miss."""
+    """The server did not answer in time, which pylibmc takes for a miss."""
 
 
 class _Raw(pylibmc.Client):  # type: ignore[misc]
@@ -42,11 +42,13 @@ class PylibmcClient:
         )
 
     def get_multi(self, keys: Sequence[str]) -> Mapping[str, bytes]:
+        started = monotonic()
+        found: Mapping[str, bytes]
         if len(keys) == 1:  # unlike get_multi, it tells of a connection that is gone
             data = self._client.get(keys[0])
-            return {} if data is None else {keys[0]: data}
-        started = monotonic()
-        found: Mapping[str, bytes] = self._client.get_multi(keys)
+            found = {} if data is None else {keys[0]: data}
+        else:
+            found = self._client.get_multi(keys)
         if len(found) < len(keys):
             self._check_that_it_answered(started)
         return found

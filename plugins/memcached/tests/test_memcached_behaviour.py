@@ -1,0 +1,393 @@
+"""What memcached needs beyond the contract: round trips, generations, outages, foreign values."""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pylibmc
+import pymemcache
+import pytest
+from flask_cache_core_memcached import MemcachedCache
+from flask_cache_core_memcached.backend import expiry
+from flask_cache_core_memcached.ring import Ring
+from flask_cache_core_memcached.servers import Server
+
+from flask_cache_core.errors import BackendError, CacheWarning
+from flask_cache_core.testing.servers import MemcachedServer, free_port
+
+# python-memcached leaves sockets that could not connect to the garbage collector.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Exception ignored in.*socket:pytest.PytestUnraisableExceptionWarning",
+    "ignore:unclosed.*socket:ResourceWarning",
+)
+
+CLIENTS = ["pylibmc", "pymemcache", "memcache"]
+
+
+@pytest.fixture(params=CLIENTS)
+def client(request: pytest.FixtureRequest) -> str:
+    pytest.importorskip(request.param)
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def prefix() -> str:
+    return uuid.uuid4().hex
+
+
+@pytest.fixture
+def make(memcached_servers: list[MemcachedServer], prefix: str) -> Callable[..., MemcachedCache]:
+    """Backends under one new prefix, on one server unless *servers* says otherwise."""
+    default = [memcached_servers[0].address]
+    return lambda servers=default, **options: MemcachedCache(
+        servers, **{"key_prefix": prefix, "timeout": 5} | options
+    )
+
+
+@pytest.fixture
+def raw() -> Iterator[Callable[[MemcachedServer], Any]]:
+    """A client that sees what is on a server as it is."""
+    clients: list[Any] = []
+
+    def connect(server: MemcachedServer) -> Any:
+        clients.append(pymemcache.Client(("127.0.0.1", server.port), timeout=5))
+        return clients[-1]
+
+    yield connect
+    for client in clients:
+        client.close()
+
+
+# -- round trips --------------------------------------------------------------------------
+
+
+def test_a_hit_is_one_round_trip_and_a_miss_two(
+    make: Callable[..., MemcachedCache], memcached_proxy: Any, client: str
+) -> None:
+    backend = make([memcached_proxy.address], client=client)
+    backend.get("connect")
+    stamps = {f"stamp {number}": "token" for number in range(3)}
+    before = memcached_proxy.trips
+    assert backend.get_many("entry", *stamps) == [None] * 4
+    assert memcached_proxy.trips == before + 1
+    assert backend.store({"entry": "value"}, 60, stamps, 600) is True
+    assert memcached_proxy.trips == before + 2
+    assert backend.get_many("entry", *stamps) == ["value", "token", "token", "token"]
+    assert memcached_proxy.trips == before + 3
+
+
+def test_looking_at_the_generation_costs_a_hit_nothing(
+    make: Callable[..., MemcachedCache], memcached_proxy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flask_cache_core_memcached.share.TRUSTED", 0)
+    backend = make([memcached_proxy.address])
+    backend.set("key", 1)
+    before = memcached_proxy.trips
+    assert backend.get_many("key", "other") == [1, None]
+    assert memcached_proxy.trips == before + 1
+
+
+# -- generations --------------------------------------------------------------------------
+
+
+def test_others_see_a_clear_and_write_into_the_new_generation(
+    make: Callable[..., MemcachedCache],
+) -> None:
+    """What is written by somebody who has not seen the clear yet is not lost."""
+    one, other = make(), make()
+    one.set("key", "old")
+    assert other.get("key") == "old"
+    assert one.clear() is True
+    assert one.get("key") is None
+    other.set("key", "new")
+    assert (one.get("key"), other.get("key")) == ("new", "new")
+    one.clear()
+    assert one.set("key", "newer") is True
+    assert other.delete("key") is True
+    assert one.get("key") is None
+
+
+def test_a_lost_generation_brings_nothing_back(
+    make: Callable[..., MemcachedCache],
+    memcached_servers: list[MemcachedServer],
+    prefix: str,
+    raw: Any,
+) -> None:
+    make().set("key", "before")
+    marker = f"{prefix}:~generation"
+    first = raw(memcached_servers[0]).get(marker)
+    backend = make()
+    backend.clear()
+    backend.set("key", "after")
+    raw(memcached_servers[0]).delete(marker)
+    assert make().get("key") is None
+    assert raw(memcached_servers[0]).get(marker) > first
+
+
+@pytest.mark.parametrize("stored", ["first", b"garbage", b"", b"f" * 22])
+def test_an_older_generation_is_replaced_by_whoever_knows_a_newer_one(
+    make: Callable[..., MemcachedCache],
+    memcached_servers: list[MemcachedServer],
+    prefix: str,
+    monkeypatch: pytest.MonkeyPatch,
+    stored: str | bytes,
+    raw: Any,
+) -> None:
+    """A server that was away, or a stranger, put it there."""
+    server, marker = raw(memcached_servers[0]), f"{prefix}:~generation"
+    backend = make()
+    backend.set("key", "before the clear")
+    first = server.get(marker)
+    backend.clear()
+    server.set(marker, first if stored == "first" else stored)
+    monkeypatch.setattr("flask_cache_core_memcached.share.TRUSTED", 0)
+    assert backend.get("key") is None
+    backend.set("key", "again")
+    assert make().get("key") == backend.get("key") == "again"
+
+
+def test_clear_never_flushes_unless_told_to(prefix: str, raw: Any) -> None:
+    with MemcachedServer() as server:
+        server_client = raw(server)
+        server_client.set("foreign", b"1")
+        backend = MemcachedCache([server.address], key_prefix=prefix, clear_all=True)
+        assert backend.clear() is True
+        with pytest.warns(CacheWarning, match="CACHE_CLEAR_ALL"):
+            assert MemcachedCache([server.address], key_prefix="").clear() is False
+        assert server_client.get("foreign") == b"1"
+        assert MemcachedCache([server.address], key_prefix="", clear_all=True).clear() is True
+        assert server_client.get("foreign") is None
+
+
+# -- keys, values, times ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("prefix", ["", "shop", "a\r\nflush_all\r\n", "ł" * 300, "#" * 9])
+def test_every_key_on_the_server_is_valid(prefix: str, client: str, raw: Any) -> None:
+    keys = ["plain", "a b", "a\r\nflush_all\r\nb", "é", "k" * 251, "#" + "0" * 64, "", "\x7f"]
+    with MemcachedServer() as server:
+        backend = MemcachedCache([server.address], key_prefix=prefix, client=client, timeout=5)
+        backend.set("kept", 1)
+        assert backend.set_many(dict.fromkeys(keys, 2)) == keys
+        assert backend.get_many("kept", *keys) == [1] + [2] * len(keys)
+        assert raw(server).stats()[b"cmd_flush"] == 0
+        if prefix == "":
+            assert raw(server).get("plain") == b"2"
+            backend.inc("plain")
+            assert raw(server).get("plain") == b"3"
+
+
+def test_a_foreign_pickle_is_never_loaded(prefix: str, client: str, raw: Any) -> None:
+    with MemcachedServer() as server:
+        foreign = raw(server)
+        for flags in (1, 2, 4, 8, 16, 255):
+            foreign.set("key", pickle.dumps({"a": 1}), flags=flags)
+            backend = MemcachedCache([server.address], key_prefix="", client=client, timeout=5)
+            with contextlib.suppress(BackendError):  # where the library cannot read it at all
+                assert backend.get("key") is None
+            assert backend.set("other", "fine", 60) is True
+            assert backend.get_many("other", "absent") == ["fine", None]
+
+
+def test_timeouts_in_the_terms_of_the_server() -> None:
+    now = int(time.time())
+    assert [expiry(seconds) for seconds in (0, 0.001, 1, 59.5)] == [0, 1, 1, 60]
+    assert expiry(30 * 86_400) == 30 * 86_400
+    assert now + 31 * 86_400 <= expiry(31 * 86_400) <= now + 31 * 86_400 + 2
+    assert expiry(1e15) == 0
+
+
+def test_counters_below_zero_and_beyond_the_server(
+    make: Callable[..., MemcachedCache], client: str
+) -> None:
+    backend = make(client=client)
+    assert [backend.dec("n", 5), backend.inc("n", 2), backend.inc("n", 3)] == [-5, -3, 0]
+    assert backend.inc("n", 2**70) == 2**70
+    assert backend.dec("n", 2**70 - 1) == 1
+
+
+def test_a_server_that_takes_less_refuses_and_is_counted(prefix: str, client: str) -> None:
+    with MemcachedServer("-I", "512k") as server:
+        backend = MemcachedCache([server.address], key_prefix=prefix, client=client, timeout=5)
+        backend.set("key", "old")
+        with pytest.warns(CacheWarning, match="max|takes"):
+            assert backend.set("key", bytes(700_000)) is False
+        assert backend.get("key") is None
+        assert backend.counters()["rejected"] == 1
+        backend.set_many({"a": 1, "key": bytes(700_000), "b": 2}, 60)
+        assert backend.get_many("a", "key", "b") == [1, None, 2]
+
+
+# -- outages ------------------------------------------------------------------------------
+
+
+def test_an_app_starts_with_the_server_down_and_errors_say_where(client: str) -> None:
+    port = free_port()
+    backend = MemcachedCache([f"127.0.0.1:{port}"], client=client)
+    for _ in range(2):
+        with pytest.raises(BackendError, match=f"127.0.0.1:{port}.*CACHE_MEMCACHED_SERVERS") as it:
+            backend.set("key", 1)
+        assert it.value.__cause__ is not None
+    with MemcachedServer(port=port):
+        assert backend.set("key", 1) is True
+
+
+def test_a_restart_is_survived(client: str, prefix: str) -> None:
+    with MemcachedServer() as server:
+        backend = MemcachedCache([server.address], key_prefix=prefix, client=client, timeout=5)
+        for write in (
+            lambda: backend.set("key", 1),
+            lambda: backend.inc("n"),
+            lambda: backend.add("key", 1),
+            lambda: backend.store({"key": 1}, 9, {}, 9),
+        ):
+            backend.get_many("key", "other")
+            server.kill()
+            server.start()
+            assert write()
+            assert backend.get_many("key", "n") != [None, None]
+
+
+def test_a_server_that_hangs_costs_the_time_budget(client: str, prefix: str) -> None:
+    with MemcachedServer() as server:
+        backend = MemcachedCache([server.address], key_prefix=prefix, client=client, timeout=0.1)
+        backend.set("key", "value")
+        server.pause()
+        started = time.monotonic()
+        for operation in (
+            lambda: backend.get_many("key", "other"),
+            lambda: backend.set("key", 2),
+            lambda: backend.inc("n"),
+            lambda: backend.get("key"),
+        ):
+            with pytest.raises(BackendError):
+                operation()
+        assert time.monotonic() - started < 5
+        server.resume()
+        assert backend.set("key", "again") is True
+        assert backend.get("key") == "again"
+
+
+def test_a_blocking_pool_opens_no_more_than_it_may(
+    make: Callable[..., MemcachedCache],
+) -> None:
+    backend = make(pool_size=1, pool_blocking=True, timeout=0.1)
+    node = backend._nodes[0]
+    assert node.run(lambda _: 1) == 1
+    with pytest.raises(BackendError, match="pool_size"):
+        node.run(lambda _: node.run(lambda _: 1))
+    assert backend.set("key", 1) is True
+
+
+# -- several servers ----------------------------------------------------------------------
+
+
+def test_a_dead_server_loses_its_own_keys_only(client: str, prefix: str) -> None:
+    keys = [f"key {number}" for number in range(60)]
+    with MemcachedServer() as one, MemcachedServer() as two, MemcachedServer() as three:
+        servers = [one.address, two.address, three.address]
+        backend, other = (
+            MemcachedCache(servers, key_prefix=prefix, client=client, timeout=2) for _ in range(2)
+        )
+        backend.set_many(dict.fromkeys(keys, "first"), 60)
+        two.kill()
+        found = backend.get_many(*keys).count("first")
+        assert 20 <= found < 60
+        assert sorted(backend.set_many(dict.fromkeys(keys, "second"), 60)) == sorted(keys)
+        assert set(other.get_many(*keys)) <= {"first", "second", None}
+        backend.set_many(dict.fromkeys(keys, "third"), 60)
+        assert set(backend.get_many(*keys)) == set(other.get_many(*keys)) == {"third"}
+        assert sorted(backend.delete_many(*keys)) == sorted(keys)
+        assert backend.get_many(*keys) == [None] * 60
+
+
+def test_what_a_server_held_while_it_was_away_is_not_believed(prefix: str) -> None:
+    keys = [f"key {number}" for number in range(60)]
+    with MemcachedServer() as one, MemcachedServer() as two, MemcachedServer() as three:
+        servers = [one.address, two.address, three.address]
+        backend = MemcachedCache(servers, key_prefix=prefix, timeout=0.2, retry_after=0.5)
+        for outage in range(3):
+            backend.set_many(dict.fromkeys(keys, f"before {outage}"), 600)
+            two.pause()
+            backend.set_many(dict.fromkeys(keys, f"during {outage}"), 600)
+            assert set(backend.get_many(*keys)) == {f"during {outage}"}
+            two.resume()
+            deadline = time.monotonic() + 30
+            while 1 in backend._cluster._dead_until and time.monotonic() < deadline:
+                assert set(backend.get_many(*keys)) <= {f"during {outage}", None}
+            assert set(backend.get_many(*keys)) <= {f"during {outage}", None}
+
+
+def test_clear_reaches_what_stands_in_for_a_dead_server(prefix: str) -> None:
+    keys = [f"key {number}" for number in range(60)]
+    with MemcachedServer() as one, MemcachedServer() as two, MemcachedServer() as three:
+        servers = [one.address, two.address, three.address]
+        backend = MemcachedCache(servers, key_prefix=prefix, timeout=2)
+        backend.set_many(dict.fromkeys(keys, 1), 600)
+        assert backend.clear() is True
+        assert set(backend.get_many(*keys)) == {None}
+        two.kill()
+        backend.set_many(dict.fromkeys(keys, 1), 600)
+        assert set(backend.get_many(*keys)) == {1}
+        assert backend.clear() is False, "one server could not be told"
+        assert set(backend.get_many(*keys)) == {None}
+        one.kill()
+        three.kill()
+        for _ in range(2):
+            with pytest.raises(BackendError, match=r"127\.0\.0\.1"):
+                backend.get("key")
+
+
+def test_the_ring_is_even_and_moves_little() -> None:
+    servers = [Server("10.0.0.1", 11211), Server("10.0.0.2", 11211), Server("10.0.0.3", 11211, 2)]
+    ring, less = Ring(servers), Ring(servers[:2])
+    keys = [f"key {number}" for number in range(4000)]
+    owners = [ring.owner(key) for key in keys]
+    assert all(700 < owners.count(index) < 1300 for index in (0, 1))
+    assert 1600 < owners.count(2) < 2400
+    assert [less.owner(k) for k, o in zip(keys, owners, strict=True) if o != 2] == [
+        o for o in owners if o != 2
+    ]
+    assert sorted(ring.candidates("key")) == [0, 1, 2]
+
+
+# -- bare clients -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["pylibmc", "binary", "pymemcache", "pooled", "hash", "memcache"])
+def test_a_bare_client_is_adapted(memcached_servers: list[MemcachedServer], kind: str) -> None:
+    from flask import Flask
+
+    from flask_cache_core.registry import registry
+
+    ports = [server.port for server in memcached_servers]
+    addresses = [server.address for server in memcached_servers]
+
+    def factory(app: Any, config: Any, args: Any, kwargs: Any) -> Any:
+        if kind == "memcache":
+            return pytest.importorskip("memcache").Client(addresses)
+        return {
+            "pylibmc": lambda: pylibmc.Client(addresses),
+            "binary": lambda: pylibmc.Client(addresses, binary=True),
+            "pymemcache": lambda: pymemcache.Client(("localhost", ports[0])),
+            "pooled": lambda: pymemcache.PooledClient(addresses[0]),
+            "hash": lambda: pymemcache.HashClient([("127.0.0.1", port) for port in ports]),
+        }[kind]()
+
+    config = {"CACHE_BACKEND_TIMEOUT": 5, "CACHE_DEFAULT_TIMEOUT": 60}
+    if kind == "binary":
+        with pytest.warns(CacheWarning, match="CACHE_MEMCACHED_USERNAME"):
+            backend = registry.resolve(factory, Flask("app"), config, (), {})
+    else:
+        backend = registry.resolve(factory, Flask("app"), config, (), {})
+    assert isinstance(backend, MemcachedCache)
+    key = uuid.uuid4().hex
+    assert backend.set_many({key: [1, None], key + " b": "x"}) == [key, key + " b"]
+    assert backend.get_many(key, "absent", key + " b") == [[1, None], None, "x"]
+    assert backend.inc(key + " n", 2) == 2
