@@ -103,11 +103,13 @@ class Registry:
     def _resolve(self, cache_type: object, build: _Build) -> BaseCache:
         if not isinstance(cache_type, str):
             return self._from_object(cache_type, repr(cache_type), build)
-        for name in _spellings(cache_type):
+        names = _spellings(cache_type)
+        for name in names:
             backend = self._by_name(name, build)
             if backend is not None:
                 return self._checked(backend, cache_type, build.config)
-        if "." in cache_type or ":" in cache_type:
+        is_path = "." in cache_type or ":" in cache_type
+        if is_path and not OUR_EXTRAS.keys() & set(names):  # the old libraries may be there, too
             return self._from_object(_imported(cache_type), cache_type, build)
         raise UnknownBackendError(_unknown(cache_type))
 
@@ -306,6 +308,8 @@ class _FactoryPlugin:
 
 def _imported(path: str) -> object:
     module, _, attribute = path.partition(":") if ":" in path else path.rpartition(".")
+    if not module or not attribute:
+        raise UnknownBackendError(_unknown(path))
     try:
         found: object = importlib.import_module(module)
         for part in attribute.split("."):

@@ -614,7 +614,8 @@ SEEDED = """
 import enum, decimal, collections
 from flask import Flask
 from flask_cache_core import Cache
-cache = Cache(Flask("seeded"), config={"CACHE_TYPE": "simple"})
+app = Flask("seeded")
+cache = Cache(app, config={"CACHE_TYPE": "simple"})
 class Color(enum.Enum):
     RED = 1
 @cache.memoize()

@@ -222,7 +222,8 @@ IN_A_PROCESS = """
 import sys
 from flask import Flask
 from flask_cache_core import Cache
-cache = Cache(Flask("named"), config={"CACHE_TYPE": "simple"})
+app = Flask("named")
+cache = Cache(app, config={"CACHE_TYPE": "simple"})
 def first(): ...
 def second(): ...
 def make(f):
