@@ -112,10 +112,10 @@ def publish(connection: HTTPConnection) -> bool:
 
 def demo() -> int:
     kind = os.environ.get("FLASK_CACHE_TYPE", "simple")
-    print(f"gunicorn, {WORKERS} workers x 4 threads, CACHE_TYPE = {kind!r}\n")
-    print(f"{'page':<38}{'worker':<9}{'first':<18}{'again (median)'}")
+    print(f"gunicorn, {WORKERS} workers x 4 threads, CACHE_TYPE = {kind!r}", flush=True)
     with served() as port, ExitStack() as stack:
         connections = one_to_each_worker(port, stack)
+        print(f"\n{'page':<38}{'worker':<9}{'first':<18}{'again (median)'}")
         as_promised = visit(connections) and publish(connections[0])
     if kind == "simple":
         print("\n'simple' is a cache in each worker's memory, so each worker computes once, and")
