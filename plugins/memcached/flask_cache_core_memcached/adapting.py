@@ -20,14 +20,17 @@ from .configuring import common
 
 def adapted(client: Any, config: Mapping[str, Any]) -> MemcachedCache | None:
     """The backend, or ``None`` for what is no memcached client."""
-    options = {"default_timeout": config.get("CACHE_DEFAULT_TIMEOUT"), **common(config)}
+    options: dict[str, Any] = {
+        "default_timeout": config.get("CACHE_DEFAULT_TIMEOUT"),
+        **common(config),
+    }
     if _is_a(client, "pylibmc", "Client"):
         return _from_pylibmc(client, config, options)
     if _is_a(client, "memcache", "Client"):
         addresses = [_memcache_address(host) for host in client.servers]
-        return MemcachedCache(addresses, **options | {"client": "memcache"})
+        return MemcachedCache(addresses, **{**options, "client": "memcache"})
     servers = _pymemcache_servers(client)
-    return MemcachedCache(servers, **options | {"client": "pymemcache"}) if servers else None
+    return MemcachedCache(servers, **{**options, "client": "pymemcache"}) if servers else None
 
 
 class _Cloned(MemcachedCache):

@@ -127,6 +127,27 @@ def current_items(backend: SpreadSASLMemcachedCache) -> int:
     return int(stats[0][1]["curr_items"])
 
 
+def test_a_small_value_is_read_in_one_round_trip_and_a_big_one_in_two(
+    spread: SpreadSASLMemcachedCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each call of a connection's ``get_multi`` is one."""
+    from flask_cache_core_memcached.clients.through_pylibmc import PylibmcClient
+
+    trips: list[int] = []
+    get_multi = PylibmcClient.get_multi
+
+    def counted(client: PylibmcClient, keys: Any) -> Any:
+        trips.append(len(keys))
+        return get_multi(client, keys)
+
+    spread.set_many({"small": "x", "small too": "y", "big": BIG, "big too": BIG}, 60)
+    monkeypatch.setattr(PylibmcClient, "get_multi", counted)
+    assert spread.get_many("small", "small too") == ["x", "y"]
+    assert trips == [2]
+    assert spread.get_many("big", "small", "big too") == [BIG, "x", BIG]
+    assert trips == [2, 3, 12]
+
+
 def test_a_missing_chunk_is_a_miss(spread: SpreadSASLMemcachedCache) -> None:
     spread.set("key", BIG, 60)
     chunks = items(spread, "key")

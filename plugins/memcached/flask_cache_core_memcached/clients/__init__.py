@@ -32,19 +32,23 @@ class Client(Protocol):
 
     def get_multi(self, keys: Sequence[str]) -> Mapping[str, bytes]:
         """What is there of *keys*, in one round trip."""
+        ...
 
     def set_multi(self, items: Mapping[str, bytes], expire: int) -> list[str]:
         """Store all *items*; the keys that the server refused."""
+        ...
 
     def store(
         self, added: Mapping[str, bytes], added_expire: int, items: Mapping[str, bytes], expire: int
     ) -> list[str]:
         """Add all *added*, then `set_multi`, in one round trip where the library can."""
+        ...
 
     def add(self, key: str, data: bytes, expire: int) -> bool: ...
 
     def delete(self, key: str) -> bool:
         """Whether it was there."""
+        ...
 
     def incr(self, key: str, delta: int) -> int | str | None:
         """Add *delta*; the server stops at 0.

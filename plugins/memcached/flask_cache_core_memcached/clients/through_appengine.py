@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NoReturn
 
-from google.appengine.api import memcache
+from google.appengine.api import memcache  # pyright: ignore[reportMissingImports]
 
 from . import NOT_NUMERIC, Link
 
