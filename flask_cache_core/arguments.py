@@ -32,7 +32,7 @@ from typing import Any, Final
 
 from .errors import CacheWarning, UnkeyableError
 
-__all__ = ["CallShape", "Identities"]
+__all__ = ["CallShape", "Identities", "holds_address"]
 
 #: Types whose ``repr`` is exact, and differs between types.
 _SCALARS: Final = frozenset({type(None), bool, int, float, complex, str, bytes, type(Ellipsis)})
@@ -259,9 +259,12 @@ def _scalar(value: Any) -> str:
 
 def _own_repr(value: object) -> str:
     text = repr(value)
-    if ("0x" in text and _ADDRESS.search(text)) or str(id(value)) in text:
-        return _tokens.of(value)
-    return repr(text)
+    return _tokens.of(value) if holds_address(text, value) else repr(text)
+
+
+def holds_address(text: str, value: object) -> bool:
+    """Whether *text*, which *value* gives of itself, changes its meaning with what lives where."""
+    return ("0x" in text and _ADDRESS.search(text) is not None) or str(id(value)) in text
 
 
 def _is_buffer(value: Any) -> bool:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import Environment, nodes
 from jinja2.ext import Extension
 from jinja2.parser import Parser
 
-from .errors import NotInitializedError
+from .arguments import Identities, holds_address
+from .errors import InvalidTimeoutError, NotInitializedError
 from .keys import fragment_key
 from .lookup import Call, GivenCall, Policy, fetch
 from .options import stamps
@@ -30,7 +31,18 @@ _ATTRIBUTE = "_template_fragment_cache"
 
 def make_template_fragment_key(fragment_name: str, vary_on: Iterable[object] | None = None) -> str:
     """The key of the fragment ``{% cache …, fragment_name, *vary_on %}``, for ``cache.delete``."""
-    return fragment_key(str(fragment_name), (str(value) for value in vary_on or ()))
+    return fragment_key(_text(fragment_name), map(_text, vary_on or ()))
+
+
+def _text(value: object) -> str:
+    """What a template shows of *value*, unless that is no more than where it is, or cut off."""
+    text = str(value)
+    if holds_address(text, value) or hasattr(value, "__array__"):
+        return _identities.text((value,))
+    return text
+
+
+_identities: Final = Identities()
 
 
 def use_for_fragments(environment: Environment, cache: Cache) -> None:
@@ -63,7 +75,7 @@ class CacheExtension(Extension):
         if len(arguments) > 1:
             name, maker = arguments[1], ""
         else:
-            name = nodes.Const(f"{parser.filename}{line}")
+            name = nodes.Const(f"{parser.filename or parser.name}{line}")
             maker = hashlib.sha256(repr(body).encode()).hexdigest()[:16]
         vary_on = nodes.List(arguments[2:])
         call = self.call_method("_cache", [timeout, name, vary_on, tags, nodes.Const(maker)])
@@ -88,7 +100,7 @@ class CacheExtension(Extension):
             state.versions.forget((key,))
             return caller()
         if isinstance(timeout, str):
-            timeout = float(timeout)
+            timeout = _seconds(timeout)
         if not state.enabled:
             return caller()
         policy = Policy.of({}, state.settings)
@@ -96,6 +108,16 @@ class CacheExtension(Extension):
         if self.environment.is_async:
             return _awaited(state, call)
         return fetch(state, call)
+
+
+def _seconds(timeout: str) -> float:
+    try:
+        return float(timeout)
+    except ValueError:
+        raise InvalidTimeoutError(
+            f"The timeout of {{% cache %}} must be a number of seconds, None or 'del', not "
+            f"{timeout!r}."
+        ) from None
 
 
 def _is_tags(parser: Parser) -> bool:
