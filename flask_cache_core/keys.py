@@ -58,15 +58,13 @@ def view_head(prefix: str, name: str) -> str:
     return f"{prefix}|{_escaped(name)}|"
 
 
-def view_key(head: str, origin: str, query: str, path: str) -> str:
-    """The path, which may hold anything, comes last; what precedes it is escaped or hashed."""
-    return f"{head}{origin}|{query}|{path}"
+@lru_cache(maxsize=4096)
+def view_key(head: str, scheme: str, host: str, root: str, query: str, path: str) -> str:
+    """A page's key. Two hosts, or two mounts, are two sites.
 
-
-@lru_cache(maxsize=1024)
-def origin(scheme: str, host: str, root: str) -> str:
-    """The part of an address before the path: two hosts, or two mounts, are two sites."""
-    return _escaped(f"{scheme}://{host.lower()}{root}")
+    The path, which may hold anything, comes last; what precedes it is escaped or hashed.
+    """
+    return f"{head}{_escaped(f'{scheme}://{host.lower()}{root}')}|{query}|{path}"
 
 
 def variant_key(key: str, variant: str) -> str:

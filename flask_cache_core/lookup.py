@@ -239,7 +239,7 @@ class Reading(NamedTuple):
 def fetch(state: AppState, call: Call) -> Any:
     """The value of *call*: from the cache, from whoever computes it already, or computed."""
     landings = state.flights.landings
-    stamps = _stamps(state, call)
+    stamps = _stamps(state, call) if state.inherited or state.varying else call.stamps
     found = _ask(state, call.key, stamps)
     if found is not None and call.plain:
         entry = found[0]
@@ -356,7 +356,7 @@ def hit(state: AppState, call: Call, entry: Entry | None) -> Any:
         _inherit(zip(entry.stamps, entry.tokens, strict=True))
     if not call.plain:
         call.announce(True)
-    return call.reveal(entry.value)
+    return entry.value if type(entry.value) is str else call.reveal(entry.value)
 
 
 def _inherit(stamps: Any) -> None:

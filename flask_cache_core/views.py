@@ -36,7 +36,6 @@ from .keys import (
     HashMethod,
     check_key,
     digest,
-    origin,
     variant_key,
     view_head,
     view_key,
@@ -95,6 +94,7 @@ class _Resolved(NamedTuple):
     policy: Policy
     responses: http.Policy
     head: str
+    stamp_head: str
     source: str
     hash_method: HashMethod
     plain: bool
@@ -339,7 +339,10 @@ class CachedFunction(Decorated[P, R]):
         if resolved is None or resolved.state is not state:
             resolved = self._resolve(state)
         req = _current_request()
-        is_view = req is not None and self._is_view(resolved.app, req, args)
+        is_view = req is not None and (
+            resolved.app.view_functions.get(req.endpoint or "") is self
+            or self._is_view(resolved.app, req, args)
+        )
         if req is not None and is_view:
             methods, by_authorization = self.options.methods, self._by_authorization
             if not resolved.responses.admits(req, methods, self.own_key, by_authorization):
@@ -359,8 +362,6 @@ class CachedFunction(Decorated[P, R]):
     def _is_view(self, app: Flask, req: Request, args: tuple[Any, ...]) -> bool:
         """Whether this call answers the request, rather than being made on the way to it."""
         view = app.view_functions.get(req.endpoint or "")
-        if view is self:
-            return True
         if args and isinstance(args[0], View):
             return True
         return view is not None and inspect.unwrap(view) is inspect.unwrap(self.uncached)
@@ -379,6 +380,7 @@ class CachedFunction(Decorated[P, R]):
                 wanted, "policy" if options.policy is not None else "CACHE_RESPONSE_POLICY"
             ),
             view_head(str(options.key_prefix), self.name + source),
+            view_stamp(self.name, ""),
             source,
             options.hash_method or settings.hash_method,
             not (
@@ -414,13 +416,14 @@ class CachedFunction(Decorated[P, R]):
             return self._given(resolved) + query + self._variant(req), stamps
         if not resolved.responses.careful:
             return self._plain_key(resolved, req.path, query), stamps
-        path = req.path
-        key = view_key(resolved.head, _origin(req.environ), query, path)
+        key = view_key(resolved.head, *_origin(req.environ), query, req.path)
         if self.vary_on:
             key += self._variant(req)
         if not is_view:
             key += self._arguments(args, kwargs)
-        return key, self._stamps(path, query) + stamps
+        if self._by_query:
+            stamps = (view_stamp(self.name, req.path, query), *stamps)
+        return key, (resolved.stamp_head + req.path, *stamps)
 
     def _arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         """A function that is no view may be called with several within one request."""
@@ -434,12 +437,6 @@ class CachedFunction(Decorated[P, R]):
 
     def _plain_key(self, resolved: _Resolved, path: str, query: str) -> str:
         return self._prefix.replace("%s", path) + query + resolved.source
-
-    def _stamps(self, path: str, query: str) -> tuple[str, ...]:
-        """One for the path, and one for the query where it counts: what `delete_cached` names."""
-        if not self._by_query:
-            return (view_stamp(self.name, path),)
-        return view_stamp(self.name, path), view_stamp(self.name, path, query)
 
     def _variant(self, req: Request | None) -> str:
         if not self.vary_on or req is None:
@@ -489,7 +486,7 @@ class CachedFunction(Decorated[P, R]):
         if not resolved.responses.careful:
             return self._plain_key(resolved, path, query)
         site = _origin(req.environ) if req is not None else _app_origin(resolved.app)
-        key = view_key(resolved.head, site, query, path) + self._variant(req)
+        key = view_key(resolved.head, *site, query, path) + self._variant(req)
         return key if self._endpoints(resolved.app) else key + self._arguments(args, view_args)
 
     def _wanted_query(self, resolved: _Resolved, query_args: QueryArgs | None) -> str:
@@ -563,15 +560,15 @@ def _in_one(chunks: list[Any]) -> Any:
     return joined(chunk for chunk in chunks)
 
 
-def _origin(environ: Mapping[str, Any]) -> str:
+def _origin(environ: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Scheme, host and mount of a request."""
     host = environ.get("HTTP_HOST") or environ.get("SERVER_NAME", "")
-    return origin(environ["wsgi.url_scheme"], host, environ.get("SCRIPT_NAME", ""))
+    return environ["wsgi.url_scheme"], host, environ.get("SCRIPT_NAME", "")
 
 
-def _app_origin(app: Flask) -> str:
+def _app_origin(app: Flask) -> tuple[str, str, str]:
     host = app.config["SERVER_NAME"] or "localhost"
-    root = app.config["APPLICATION_ROOT"].rstrip("/")
-    return origin(app.config["PREFERRED_URL_SCHEME"], host, root)
+    return app.config["PREFERRED_URL_SCHEME"], host, app.config["APPLICATION_ROOT"].rstrip("/")
 
 
 def _as_multi_dict(query_args: QueryArgs) -> MultiDict[str, str]:
