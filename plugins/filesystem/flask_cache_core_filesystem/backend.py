@@ -25,7 +25,7 @@ from flask_cache_core.errors import BackendError, ConfigError
 from flask_cache_core.typing import Timeout
 
 from .files import LONGEST_PAUSE, Files
-from .ledger import CELL_SIZE, DIGEST_SIZE, Ledger
+from .ledger import DIGEST_SIZE, PAGE, Ledger
 from .store import Change, Limits, Reader, UnsureError
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class FileSystemCache(ByteStore):
             _checked_threshold(threshold), _checked_bytes(max_bytes), backend_timeout
         )
         if max_bytes is not None:
-            self.max_value_bytes = max(int(self._limits.apart) - 1024, CELL_SIZE // 2)
+            self.max_value_bytes = max(int(self._limits.apart) - 1024, PAGE // 2)
         self._damaged = 0
         self._settle()
 
@@ -139,11 +139,20 @@ class FileSystemCache(ByteStore):
         now = time()
         try:
             ledger = self._reader.ledger(now)
-            if ledger is None:
-                return [None] * len(addresses)
-            return [self._look_up(ledger, address, now) for address in addresses]
+            found = self._look_all_up(ledger, addresses, now)
+            if ledger is not None and None in found and not ledger.unchanged():
+                self._reader.forget()
+                found = self._look_all_up(self._reader.ledger(now), addresses, now)
         except OSError as error:
             raise self._failure(error) from error
+        return found
+
+    def _look_all_up(
+        self, ledger: Ledger | None, addresses: Sequence[str], now: float
+    ) -> list[bytes | None]:
+        if ledger is None:
+            return [None] * len(addresses)
+        return [self._look_up(ledger, address, now) for address in addresses]
 
     def _look_up(self, ledger: Ledger, address: str, now: float) -> bytes | None:
         try:
@@ -293,9 +302,10 @@ def _turns(items: Iterable[Item]) -> Iterator[list[Item]]:
 
 
 def _checked_directory(cache_dir: str | os.PathLike[str]) -> str:
+    root = ""
     try:
-        root = Path(os.path.abspath(os.fsdecode(cache_dir)))  # noqa: PTH100 - follows no link
-        _make_private(root)
+        root = os.path.abspath(os.fsdecode(cache_dir))  # noqa: PTH100 - follows no link
+        _make_private(Path(root))
     except (TypeError, ValueError) as error:
         raise ConfigError(f"CACHE_DIR must be a path, not {cache_dir!r}.") from error
     except (FileExistsError, NotADirectoryError) as error:
@@ -305,7 +315,7 @@ def _checked_directory(cache_dir: str | os.PathLike[str]) -> str:
         ) from error
     except OSError:
         pass  # permissions, a full disk: that can change, and the first use tells of it
-    return str(root)
+    return root
 
 
 def _make_private(directory: Path) -> None:

@@ -18,21 +18,22 @@ from array import array
 from functools import cache
 from itertools import pairwise
 from math import inf
+from pathlib import Path
 from struct import Struct
 from typing import Final, NamedTuple
 
-__all__ = ["CELL_SIZE", "DIGEST_SIZE", "FREE", "Ledger", "size_of"]
+__all__ = ["DIGEST_SIZE", "FREE", "PAGE", "Ledger", "size_of"]
 
 #: The expiry of a free slot: after every other.
 FREE: Final = inf
 DIGEST_SIZE: Final = 16
-#: Bytes of a cell: a page, which is what the smallest file would take.
-CELL_SIZE: Final = 4096
+#: Cells are multiples of it: what the disk gives at a time.
+PAGE: Final = 4096
 
 _MAGIC: Final = b"FCCstor1"
-_HEAD: Final = Struct("<8s7Q")
-#: Bytes of magic and capacity.
-_IDENTITY: Final = 16
+_HEAD: Final = Struct("<8s8Q")
+#: Bytes of magic, boot, capacity and size of a cell.
+_IDENTITY: Final = 32
 _LINK: Final = Struct("<I")
 _RECORD: Final = Struct(f"<{DIGEST_SIZE}sIxxxxQ")
 _EXPIRY: Final = Struct("<d")
@@ -65,12 +66,26 @@ def _layout(capacity: int) -> _Layout:
         levels.append((offset, count))
         count = -(-count // _FAN)
         offset += count * _NODE.size
-    return _Layout(chains, records, tuple(levels), -(-offset // CELL_SIZE) * CELL_SIZE)
+    return _Layout(chains, records, tuple(levels), -(-offset // PAGE) * PAGE)
 
 
 def size_of(capacity: int) -> int:
     """Bytes before the first cell where there are *capacity* slots."""
     return _layout(capacity).cells
+
+
+@cache
+def _boot() -> int:
+    """Tells this run of the system from the last, 0 where it does not say.
+
+    Nothing is flushed, so that a power failure can take an invalidation and leave what it
+    invalidated: no entry outlives the run of the system that it was written in.
+    """
+    try:
+        text = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
+        return int(text.replace("-", ""), 16) >> 64
+    except (OSError, ValueError):
+        return 0
 
 
 class Ledger:
@@ -80,12 +95,14 @@ class Ledger:
     """
 
     __slots__ = (
-        "_free", "_hand", "_identity", "_layout", "_top", "apart", "capacity", "changed", "count",
-        "fd",
+        "_free", "_hand", "_identity", "_layout", "_top", "apart", "capacity", "cell_size",
+        "changed", "count", "fd",
     )  # fmt: skip
 
     capacity: int
     """How many slots there are; 0 where the file is no ledger."""
+    cell_size: int
+    """Bytes."""
     count: int
     """How many of them are occupied."""
     apart: int
@@ -99,25 +116,28 @@ class Ledger:
         self.fd = fd
         self.changed = False
         head = os.pread(fd, _HEAD.size, 0)
-        magic, self.capacity, self._top, self._free, self._hand, self.count, self.apart, _ = (
-            _HEAD.unpack(head) if len(head) == _HEAD.size else (b"", 0, 0, 0, 0, 0, 0, 0)
-        )
-        known = magic == _MAGIC and max(self._top, self._free, 1) <= self.capacity < 1 << 32
         self._identity = head[:_IDENTITY]
-        if known:
+        fields = _HEAD.unpack(head) if len(head) == _HEAD.size else (b"",) + (0,) * 8
+        magic, boot, self.capacity, self.cell_size, *state = fields
+        self._top, self._free, self._hand, self.count, self.apart = state
+        most = max(self._top, self._free, self.count, 1)
+        sound = most <= self.capacity < 1 << 32 and PAGE <= self.cell_size < 1 << 32
+        if magic == _MAGIC and boot == _boot() and sound:
             self._layout = _layout(self.capacity)
         else:
             self.capacity = 0
 
     def unchanged(self) -> bool:
-        """For a reader: whether it still is a ledger of as many slots."""
-        return self.capacity > 0 and os.pread(self.fd, _IDENTITY, 0) == self._identity
+        """For a reader that found nothing: whether this still is a ledger of as many slots.
+        What it does find is verified, and so needs no such question.
+        """
+        return os.pread(self.fd, _IDENTITY, 0) == self._identity
 
     def whole(self) -> bool:
         """Whether it is a ledger and nothing of it was cut off."""
         return self.capacity > 0 and os.lseek(self.fd, 0, os.SEEK_END) >= self._layout.cells
 
-    def reset(self, capacity: int) -> None:
+    def reset(self, capacity: int, cell_size: int) -> None:
         """Begin anew, empty. The head is written last: what was half done is done again."""
         os.ftruncate(self.fd, 0)
         self._layout = layout = _layout(capacity)
@@ -125,21 +145,22 @@ class Ledger:
         for offset, count in layout.levels:
             padded = -(-count // _FAN) * _FAN
             os.pwrite(self.fd, (array("d", (FREE,)) * padded).tobytes(), offset)
-        self.capacity = capacity
+        self.capacity, self.cell_size = capacity, cell_size
         self._top = self._free = self._hand = self.count = self.apart = 0
         self.save()
 
     def save(self) -> None:
         """Write the head."""
         head = _HEAD.pack(
-            _MAGIC, self.capacity, self._top, self._free, self._hand, self.count, self.apart, 0
-        )
+            _MAGIC, _boot(), self.capacity, self.cell_size,
+            self._top, self._free, self._hand, self.count, self.apart,
+        )  # fmt: skip
         os.pwrite(self.fd, head, 0)
         self.changed = False
 
     def cell(self, slot: int) -> int:
         """Where the cell of *slot* begins."""
-        return self._layout.cells + slot * CELL_SIZE
+        return self._layout.cells + slot * self.cell_size
 
     # -- the hash table ---------------------------------------------------------------------
 

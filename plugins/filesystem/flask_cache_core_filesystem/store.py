@@ -21,7 +21,7 @@ from typing import Final, Self
 
 from . import record
 from .files import Files, unlock
-from .ledger import CELL_SIZE, Ledger, size_of
+from .ledger import PAGE, Ledger, size_of
 
 __all__ = ["Change", "Limits", "Reader", "UnsureError"]
 
@@ -29,6 +29,9 @@ _SECOND_CHANCES: Final = 64
 _OUTDATED: Final = 8
 #: Bytes that the ledger keeps for each slot, and a little more.
 _KEPT: Final = 64
+#: Bytes of disk that all cells together may take, unless they are a page each.
+_SPARE: Final = 1 << 30
+_LARGEST_CELL: Final = 1 << 16
 #: Seconds after which a reader looks whether its file is still the one at the path.
 _TRUSTED: Final = 1.0
 
@@ -54,14 +57,22 @@ class Limits:
         """Entries that may exist: under a limit of bytes, cells get half of them at most."""
         if self.bytes is None:
             return self.entries
-        return max(1, min(self.entries, self.bytes // 2 // (CELL_SIZE + _KEPT)))
+        return max(1, min(self.entries, self.bytes // 2 // (PAGE + _KEPT)))
+
+    @property
+    def cell(self) -> int:
+        """Bytes of a cell. A large one takes of the disk what its largest entry ever took: so
+        the more there are, the smaller, and under a limit of bytes as small as can be.
+        """
+        fitting = _SPARE // self.slots // PAGE * PAGE if self.bytes is None else 0
+        return min(_LARGEST_CELL, max(PAGE, fitting))
 
     @property
     def apart(self) -> float:
         """Bytes that large entries may take together."""
         if self.bytes is None:
             return inf
-        return max(0, self.bytes - size_of(self.slots) - self.slots * CELL_SIZE)
+        return max(0, self.bytes - size_of(self.slots) - self.slots * PAGE)
 
 
 def _read(files: Files, ledger: Ledger, slot: int) -> tuple[bytes, bytes, float] | None:
@@ -69,11 +80,15 @@ def _read(files: Files, ledger: Ledger, slot: int) -> tuple[bytes, bytes, float]
     Marks it as used.
     """
     at = ledger.cell(slot)
-    blob = os.pread(ledger.fd, CELL_SIZE, at)
+    blob = os.pread(ledger.fd, PAGE, at)
     head = record.head(blob)
     if head is None:
         return None
-    if head.apart:
+    if not head.apart:
+        more = min(record.HEAD_SIZE + head.rest, ledger.cell_size) - PAGE
+        if more > 0:
+            blob += os.pread(ledger.fd, more, at + PAGE)
+    else:
         blob = blob[: record.HEAD_SIZE] + files.read_large(slot, head.rest)
     content = record.content(blob, head)
     if content is None:
@@ -110,12 +125,16 @@ class Reader:
         self._checked = now
         return kept if kept is not None and kept.capacity else None
 
+    def forget(self) -> None:
+        """Open the file again the next time."""
+        self._ledger = None
+
     def _is_current(self, kept: Ledger, now: float) -> bool:
         """Whether *kept* is still the ledger that others find. That its file was moved away is
         seen a second later; that it was deleted, at once.
         """
         status = os.fstat(kept.fd)
-        if not status.st_nlink or not kept.unchanged():
+        if not status.st_nlink or not kept.capacity:
             return False
         if not 0 <= now - self._checked < _TRUSTED:
             self._checked = now
@@ -156,7 +175,7 @@ class Change:
         fd = self._files.open_and_lock(self._limits.patience)
         try:
             self._ledger = Ledger(fd)
-            if self._ledger.capacity < self._limits.slots or not self._ledger.whole():
+            if not self._suits():
                 self.clear()
         except BaseException:
             unlock(fd)
@@ -176,9 +195,20 @@ class Change:
         finally:
             unlock(self._ledger.fd)
 
+    def _suits(self) -> bool:
+        """Whether the ledger has room for these limits; more than that is no harm."""
+        ledger, limits = self._ledger, self._limits
+        return ledger.whole() and ledger.capacity >= limits.slots and (
+            limits.bytes is None or ledger.cell_size <= limits.cell
+        )  # fmt: skip
+
     def clear(self) -> None:
         """Forget all entries."""
-        self._ledger.reset(max(self._limits.slots, self._ledger.capacity))
+        ledger, limits = self._ledger, self._limits
+        if ledger.capacity > limits.slots:
+            ledger.reset(ledger.capacity, min(ledger.cell_size, limits.cell))
+        else:
+            ledger.reset(limits.slots, limits.cell)
         self._files.put_aside()
 
     def read(self, address: str) -> tuple[bytes, float] | None:
@@ -210,13 +240,13 @@ class Change:
         digest = self._digest(raw)
         slot = self._ledger.find(digest)
         size = len(raw) + len(data)
-        apart = size if size > CELL_SIZE - record.HEAD_SIZE else 0
+        apart = size if size > self._ledger.cell_size - record.HEAD_SIZE else 0
         blob = record.pack(raw, data, expires, used=slot is not None, apart=apart > 0)
         if slot is not None:
             return self._replace(slot, blob, apart, expires)
         if apart and not self._make_room(apart, None):
             return False
-        slot = self._free_slot()
+        slot = self._free_slot(large=apart > 0)
         self._put(slot, blob, apart)
         self._ledger.occupy(slot, digest, apart, expires)
         return True
@@ -259,8 +289,10 @@ class Change:
 
     # -- room -------------------------------------------------------------------------------
 
-    def _free_slot(self) -> int:
-        """A slot for a new entry, for which another goes where there is none."""
+    def _free_slot(self, *, large: bool) -> int:
+        """A slot for a new entry, for which another goes where there is none. The file of a
+        large one is kept for a *large* successor: some file systems are slow to make one.
+        """
         ledger, slots = self._ledger, self._limits.slots
         for _ in range(min(ledger.count - slots, _SECOND_CHANCES)):  # the limit was lowered
             victim = self._victim(None)
@@ -273,7 +305,8 @@ class Change:
         if victim is None:  # the count is not that of any entries: damaged
             self.clear()
             return ledger.take() or 0
-        self._unlink(victim)
+        if ledger.unlink(victim) and not large:
+            self._files.remove_large(victim)
         return victim
 
     def _make_room(self, size: int, kept: int | None) -> bool:

@@ -21,7 +21,10 @@ from flask_cache_core_filesystem import FileSystemCache
 from flask_cache_core.errors import BackendError
 
 KEYS = [f"k{number}" for number in range(60)]
-VALUES = {key: key * (2_000 if number % 5 == 0 else 20) for number, key in enumerate(KEYS)}
+VALUES = {
+    key: key * (40_000 if number % 5 == 0 else 2_000 if number % 5 == 1 else 20)
+    for number, key in enumerate(KEYS)
+}
 
 
 def files(directory: Path) -> list[Path]:
@@ -95,7 +98,8 @@ def test_a_killed_writer_costs_at_most_one_entry(make: Any, tmp_path: Path) -> N
     program = (
         "import sys\nfrom flask_cache_core_filesystem import FileSystemCache\n"
         "cache = FileSystemCache(sys.argv[1], threshold=200, key_prefix='p')\n"
-        "values = {f'k{n}': f'k{n}' * (2000 if n % 5 == 0 else 20) for n in range(60)}\n"
+        "times = (40_000, 2_000, 20, 20, 20)\n"
+        "values = {f'k{n}': f'k{n}' * times[n % 5] for n in range(60)}\n"
         "print('ready', flush=True)\n"
         "while True:\n"
         "    for key, value in values.items():\n"
@@ -153,11 +157,23 @@ def test_a_directory_deleted_meanwhile_is_made_again(make: Any, tmp_path: Path) 
     assert other.get("k") == "new"
 
 
+def test_no_entry_outlives_a_restart_of_the_system(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was not flushed may be lost, an invalidation too."""
+    make().set("k", "value")
+    monkeypatch.setattr("flask_cache_core_filesystem.ledger._boot", lambda: 7)
+    restarted = make()
+    assert restarted.get("k") is None
+    assert restarted.set("other", 1)
+    assert restarted.get_many("k", "other") == [None, 1]
+
+
 def test_modes_do_not_depend_on_the_umask(make: Any, tmp_path: Path) -> None:
     for umask in (0, 0o277):
         before = os.umask(umask)
         try:
-            make(key_prefix=str(umask)).set_many({"small": 1, "large": "x" * 10_000})
+            make(key_prefix=str(umask)).set_many({"small": 1, "large": "x" * 100_000})
         finally:
             os.umask(before)
     made = [*(tmp_path / "cache").rglob("*"), tmp_path / "cache"]

@@ -143,3 +143,13 @@ def test_a_large_value_is_replaced_whole(make: Any, together: Any) -> None:
             assert len(set(value)) == 1
 
     together(4, work)
+
+
+def test_a_reader_sees_that_the_file_was_laid_out_anew(make: Any) -> None:
+    reader = make(threshold=10)
+    reader.set("k", 1)
+    assert reader.get("k") == 1
+    make(threshold=5_000).set("k", 2)
+    assert reader.get("k") == 2
+    make(max_bytes=500_000).set("k", 3)
+    assert reader.get("k") == 3
