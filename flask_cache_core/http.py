@@ -33,6 +33,9 @@ VaryOn: TypeAlias = Iterable[str | Callable[[], object]]
 #: those that are transient or partial.
 KEPT_STATUSES: Final = frozenset({200, 203, 204, 300, 301, 308, 404, 410, 414})
 
+#: Directives of ``Cache-Control`` with which nothing is kept, in whichever case.
+FORBIDDING: Final = frozenset({"private", "no-store", "no-cache"})
+
 #: Bytes of a stream that are kept while it passes through.
 STREAM_LIMIT: Final = 1 << 20
 
@@ -99,10 +102,11 @@ class Safe:
         return request.method in allowed
 
     def keeps(self, response: Response, session: SessionMixin | None, own_key: bool) -> bool:
-        control = response.cache_control
         if response.status_code not in KEPT_STATUSES or "Set-Cookie" in response.headers:
             return False
-        if control.private or control.no_store or control.no_cache or "*" in response.vary:
+        if "*" in response.vary or not FORBIDDING.isdisjoint(
+            map(str.lower, response.cache_control)
+        ):
             return False
         if session is None:
             return True
@@ -132,7 +136,7 @@ def policy_of(wanted: object, setting: str = "CACHE_RESPONSE_POLICY") -> Policy:
     if isinstance(wanted, str):
         try:
             wanted = import_string(wanted)
-        except ImportError as error:
+        except (ImportError, ValueError) as error:
             raise ConfigError(
                 f"{setting}={wanted!r} must be 'safe', 'permissive' or the import string of a "
                 f"function that takes a response: {error}"

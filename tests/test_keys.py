@@ -18,11 +18,9 @@ from flask_cache_core.keys import (
     joined,
     lock_key,
     memoize_key,
-    origin,
     tag_stamp,
     variant_key,
     view_head,
-    view_key,
     view_stamp,
 )
 
@@ -52,28 +50,10 @@ def test_each_kind_of_bookkeeping_has_keys_of_its_own() -> None:
 def test_bookkeeping_never_meets_what_decorators_store() -> None:
     stored = [
         memoize_key("~tag", "x"),
-        view_key(view_head("view/%s", "m:f"), "http://h", "", "/~tag|x"),
+        view_head("view/%s", "~tag"),
         make_template_fragment_key("~tag|x"),
     ]
     assert not any(key.startswith("~") for key in stored)
-
-
-def test_an_origin_is_one_site() -> None:
-    sites = {
-        origin(scheme, host, root)
-        for scheme in ("http", "https")
-        for host in ("a", "b", "a:81")
-        for root in ("", "/x")
-    }
-    assert len(sites) == 12
-    assert origin("http", "Example.ORG", "") == origin("http", "example.org", "")
-
-
-def test_a_view_keeps_host_and_path_apart() -> None:
-    head = view_head("view/%s", "m:f")
-    assert view_key(head, origin("http", "h", "/a"), "", "/b") != view_key(
-        head, origin("http", "h", ""), "", "/a/b"
-    )
 
 
 def test_a_variant_has_a_key_of_its_own_and_no_variant_none() -> None:

@@ -493,19 +493,6 @@ def test_a_response_can_say_for_how_long(page: Page) -> None:
     assert [one == other for one, other in zip(first, second, strict=True)] == [False, True, False]
 
 
-def test_a_cached_response_is_the_response_that_it_takes_over() -> None:
-    inner = make_response_outside("hello", 203, {"X-A": "b"})
-    response = CachedResponse(inner, timeout=5)
-    assert (response.status_code, response.get_data(), response.headers["X-A"]) == (
-        203, b"hello", "b",
-    )  # fmt: skip
-    assert response.timeout == 5
-
-
-def make_response_outside(text: str, status: int, headers: dict[str, str]) -> Response:
-    return Response(text, status, headers)
-
-
 def test_unless_bypasses_the_cache(page: Page) -> None:
     page.view(path="/a", unless=lambda: bool(request.args))
     page.view(lambda n, x: f"{n}", "/b/<x>", unless=lambda f, x: x == "live")
