@@ -30,7 +30,7 @@ LAYERS = """
     backend
     codec snapshot options naming
     entry keys arguments
-    errors typing hookspecs signals
+    errors typing hookspecs signals recent
 """
 HEIGHT = {
     module: height
