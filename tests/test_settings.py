@@ -30,8 +30,7 @@ def test_the_documented_defaults() -> None:
     assert (made.response_policy, made.compression, made.compress_min) == ("safe", None, 1024)
     assert (made.backend_timeout, made.breaker_duration) == (0.25, 5)
     assert made.null_when_testing
-    assert not (made.ignore_errors or made.source_check)
-    assert not made.enable_signals
+    assert (made.ignore_errors, made.source_check, made.enable_signals) == (False, False, False)
     assert made.hash_method is hashlib.sha256
 
 
