@@ -53,7 +53,7 @@ bench: .venv/.bench
 
 dist: .venv/.dev
 	rm -rf dist
-	for project in . $(PLUGINS); do $(BIN)/python -m build -q --outdir dist $$project || exit 1; done
+	for project in . $(PLUGINS); do $(BIN)/python -m build --outdir dist $$project || exit 1; done
 	@ls dist
 
 clean:
