@@ -32,7 +32,7 @@ class Bound(Generic[P, R]):
         self.__self__ = instance
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        value: R = self.__func__.answer((self.__self__, *args), kwargs)
+        value: R = self.__func__(self.__self__, *args, **kwargs)
         return value
 
     def __getattr__(self, name: str) -> Any:
@@ -61,7 +61,9 @@ class Decorated(Generic[P, R]):
         self.cache_timeout = timeout
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        return self.answer(args, kwargs)
+        state = self.owner.state()
+        call = self.call_for(state, args, kwargs) if state.enabled else None
+        return self.uncached(*args, **kwargs) if call is None else self.answer(state, call)
 
     @overload
     def __get__(self, instance: None, owner: type | None = None, /) -> Decorated[P, R]: ...
@@ -75,17 +77,18 @@ class Decorated(Generic[P, R]):
         return self if instance is None else self.binds(self, instance)
 
     def call_for(
-        self, state: AppState, args: tuple[Any, ...], kwargs: dict[str, Any], *, forced: bool
+        self,
+        state: AppState,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        forced: bool = False,
     ) -> Call | None:
         """What to look up for these arguments; ``None`` where the cache is to be bypassed."""
         raise NotImplementedError  # pragma: no cover
 
-    def answer(self, args: tuple[Any, ...], kwargs: dict[str, Any], *, forced: bool = False) -> R:
-        """Call with these arguments; *forced*, compute even where a value is stored."""
-        state = self.owner.state()
-        call = self.call_for(state, args, kwargs, forced=forced) if state.enabled else None
-        if call is None:
-            return self.uncached(*args, **kwargs)
+    def answer(self, state: AppState, call: Call) -> R:
+        """The value of *call*, or the exception that it stands for."""
         value = fetch(state, call)
         if type(value) is Raised:
             raise value.error
@@ -114,15 +117,20 @@ class Awaited(Decorated[P, R], functools.partial[Any]):
     def __new__(cls, cache: Cache, function: Callable[P, R], *rest: object) -> Awaited[P, R]:
         return functools.partial.__new__(cls, function)
 
-    async def answer(  # type: ignore[override]
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], *, forced: bool = False
-    ) -> Any:
-        from . import aio  # imports asyncio, which an app without coroutines does not need
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any:
+        return self._awaited(args, kwargs)
 
+    async def _awaited(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Begin only when awaited, as a coroutine function does."""
         state = self.owner.state()
-        call = self.call_for(state, args, kwargs, forced=forced) if state.enabled else None
+        call = self.call_for(state, args, kwargs) if state.enabled else None
         if call is None:
             return await self.uncached(*args, **kwargs)  # type: ignore[misc]
+        return await self.answer(state, call)
+
+    async def answer(self, state: AppState, call: Call) -> Any:  # type: ignore[override]
+        from . import aio  # imports asyncio, which an app without coroutines does not need
+
         value = await aio.fetch(state, call)
         if type(value) is Raised:
             raise value.error

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias, T
 from .entry import Entry, Variants, expiry, to_seconds
 from .errors import ConfigError
 from .flight import Flight, Lease, current
-from .keys import TAG, barrier_key, lock_key
+from .keys import TAG, lock_key
 from .typing import MISSING, LockMode, Timeout
 from .versions import BARRIER_LIFE, STAMP_LIFE
 
@@ -240,7 +240,7 @@ def fetch(state: AppState, call: Call) -> Any:
     """The value of *call*: from the cache, from whoever computes it already, or computed."""
     landings = state.flights.landings
     stamps = _stamps(state, call) if state.inherited or state.varying else call.stamps
-    found = _ask(state, call.key, stamps)
+    found = state.ask(call.key, *stamps)
     if found is not None and call.plain:
         entry = found[0]
         if (
@@ -249,7 +249,10 @@ def fetch(state: AppState, call: Call) -> Any:
             and entry.fresh_until > time.time()
             and type(entry.value) is not Variants
         ):
-            return hit(state, call, entry)
+            state.hits += 1
+            if current.get() is not None:
+                _inherit(zip(entry.stamps, entry.tokens, strict=True))
+            return entry.value if type(entry.value) is str else call.reveal(entry.value)
     reading = _interpret(state, call, stamps, found, landings) or read(state, call)
     if fresh(state, call, reading):
         return hit(state, call, reading.entry)
@@ -266,13 +269,6 @@ def _stamps(state: AppState, call: Call) -> tuple[str, ...]:
     if state.inherited and call.key in state.inherited:
         return call.stamps + state.inherited.get(call.key, ())
     return call.stamps
-
-
-def _ask(state: AppState, key: str, stamps: tuple[str, ...]) -> list[Any] | None:
-    """The entry, its stamps, and the barrier of its key."""
-    if state.barriers:
-        return state.get_many(key, *stamps, barrier_key(key))
-    return state.get_many(key, *stamps)
 
 
 def _holds(entry: Entry, call: Call, stamps: tuple[str, ...], found: list[Any]) -> bool:
@@ -293,7 +289,7 @@ def read(state: AppState, call: Call) -> Reading:
     for _ in range(3):
         landings = state.flights.landings
         stamps = _stamps(state, call)
-        found = _ask(state, call.key, stamps)
+        found = state.ask(call.key, *stamps)
         reading = _interpret(state, call, stamps, found, landings)
         if reading is not None:
             return reading
@@ -354,9 +350,8 @@ def hit(state: AppState, call: Call, entry: Entry | None) -> Any:
     state.hits += 1
     if current.get() is not None:
         _inherit(zip(entry.stamps, entry.tokens, strict=True))
-    if not call.plain:
-        call.announce(True)
-    return entry.value if type(entry.value) is str else call.reveal(entry.value)
+    call.announce(True)
+    return call.reveal(entry.value)
 
 
 def _inherit(stamps: Any) -> None:

@@ -111,7 +111,12 @@ class Memoized(Decorated[P, R]):
         return self if instance is None else self.binds(self, instance)
 
     def call_for(
-        self, state: AppState, args: tuple[Any, ...], kwargs: dict[str, Any], *, forced: bool
+        self,
+        state: AppState,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        forced: bool = False,
     ) -> MemoizedCall | None:
         if self._unless is not None and self._unless(self.uncached, *args, **kwargs):
             return None
@@ -125,7 +130,7 @@ class Memoized(Decorated[P, R]):
         except Exception:
             self._without_key(state, args, kwargs)
             return None
-        return MemoizedCall(self, resolved, key, stamps, args, kwargs, forced=forced)
+        return MemoizedCall(self, resolved, key, stamps, args, kwargs, forced)
 
     def _without_key(self, state: AppState, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Bypass the cache: the call itself tells its caller if the arguments are wrong."""
@@ -197,7 +202,9 @@ class Memoized(Decorated[P, R]):
 
     def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Compute the value for these arguments now, store it and return it."""
-        return self.answer(args, kwargs, forced=True)
+        state = self.owner.state()
+        call = self.call_for(state, args, kwargs, forced=True) if state.enabled else None
+        return self.uncached(*args, **kwargs) if call is None else self.answer(state, call)
 
     def delete_memoized(self) -> None:
         """Forget all values of this function."""
@@ -234,7 +241,6 @@ class MemoizedCall(Call):
         stamps: tuple[str, ...],
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
-        *,
         forced: bool,
     ) -> None:
         self.key = key

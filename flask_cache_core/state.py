@@ -6,12 +6,14 @@ decorators.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import monotonic
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .backends.null import NullCache
 from .flight import Flights
 from .guard import Guard, Store
+from .keys import barrier_key
 from .recent import Recent
 from .versions import Versions
 
@@ -84,12 +86,14 @@ class AppState:
         )
         #: Whether deletions are announced to computations elsewhere, under a key's barrier.
         self.barriers = self.store.barriers
+        #: Reads a key and its stamps, and the barrier where there are barriers.
+        self.ask: Callable[..., list[Any] | None] = (
+            self._ask_with_barrier if self.barriers else backend.get_many
+        )
         #: Whether a lock can be held over all processes.
         self.locks = backend.shared and backend.atomic_add
         #: Whether anything is ever stored.
         self.enabled = not isinstance(backend, NullCache)
-        #: The read of a hit: the backend's own where it cannot fail.
-        self.get_many = backend.get_many if backend.in_process else self.store.get_many
         self.debug = debug
         self.flights = Flights()
         self.versions = Versions(self.store, self.flights)
@@ -101,6 +105,9 @@ class AppState:
         self.passed: Recent[float] = Recent()
         self.backoff = Backoff()
         self.hits = self.misses = self.stale = self.stores = self.waits = 0
+
+    def _ask_with_barrier(self, key: str, *stamps: str) -> list[Any] | None:
+        return self.store.get_many(key, *stamps, barrier_key(key))
 
     def stats(self) -> CacheStats:
         counted = self.backend.counters()

@@ -97,7 +97,10 @@ class _Resolved(NamedTuple):
     stamp_head: str
     source: str
     hash_method: HashMethod
+    #: Nobody but the entry has a say in what is a hit.
     plain: bool
+    #: Nothing but the address makes the key.
+    by_address: bool
 
 
 class CachedCall(Call):
@@ -116,7 +119,6 @@ class CachedCall(Call):
         req: Request | None,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
-        *,
         forced: bool,
     ) -> None:
         self._base = self.key = key
@@ -317,6 +319,7 @@ class CachedFunction(Decorated[P, R]):
         named = {name.lower() for name in self.vary_on if isinstance(name, str)}
         self._by_authorization = "authorization" in named
         self._by_path = not self.own_key and "%s" in self._prefix
+        self._by_address = self._by_path and not (self._by_query or self.vary_on or self._tags)
         self._resolved: _Resolved | None = None
 
     @overload
@@ -331,14 +334,22 @@ class CachedFunction(Decorated[P, R]):
         return self if instance is None else self.binds(self, instance)
 
     def call_for(
-        self, state: AppState, args: tuple[Any, ...], kwargs: dict[str, Any], *, forced: bool
+        self,
+        state: AppState,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        forced: bool = False,
     ) -> CachedCall | None:
         if self._unless is not None and self._unless(self.uncached, *args, **kwargs):
             return None
         resolved = self._resolved
         if resolved is None or resolved.state is not state:
             resolved = self._resolve(state)
-        req = _current_request()
+        try:
+            req: Request | None = request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
+        except RuntimeError:
+            req = None
         is_view = req is not None and (
             resolved.app.view_functions.get(req.endpoint or "") is self
             or self._is_view(resolved.app, req, args)
@@ -348,7 +359,10 @@ class CachedFunction(Decorated[P, R]):
             if not resolved.responses.admits(req, methods, self.own_key, by_authorization):
                 return None
         try:
-            key, stamps = self._identify(resolved, req, args, kwargs, is_view=is_view)
+            if req is not None and is_view and resolved.by_address and self._make_key is None:
+                key, stamps = _identify_page(resolved, req)
+            else:
+                key, stamps = self._identify(resolved, req, args, kwargs, is_view=is_view)
         except Exception:
             if state.debug:
                 raise
@@ -357,7 +371,7 @@ class CachedFunction(Decorated[P, R]):
         if self._forced is not None:
             forced = forced or self._forced(*args, **kwargs)
         req = req if is_view else None
-        return self.makes(self, resolved, key, stamps, req, args, kwargs, forced=forced)
+        return self.makes(self, resolved, key, stamps, req, args, kwargs, forced)
 
     def _is_view(self, app: Flask, req: Request, args: tuple[Any, ...]) -> bool:
         """Whether this call answers the request, rather than being made on the way to it."""
@@ -372,13 +386,13 @@ class CachedFunction(Decorated[P, R]):
         wanted = options.policy if options.policy is not None else settings.response_policy
         policy = Policy.of(options.flight, settings)
         source = source_digest(self.uncached) if by_source else ""
+        setting = "CACHE_RESPONSE_POLICY" if options.policy is None else "policy"
+        responses = http.policy_of(wanted, setting)
         self._resolved = _Resolved(
             state,
             state.app,
             policy,
-            http.policy_of(
-                wanted, "policy" if options.policy is not None else "CACHE_RESPONSE_POLICY"
-            ),
+            responses,
             view_head(str(options.key_prefix), self.name + source),
             view_stamp(self.name, ""),
             source,
@@ -389,6 +403,7 @@ class CachedFunction(Decorated[P, R]):
                 or options.response_hit_indication
                 or policy.beta
             ),
+            self._by_address and responses.careful,
         )
         return self._resolved
 
@@ -529,7 +544,9 @@ class CachedFunction(Decorated[P, R]):
             own = {"path": path, "query_args": query_args} if self._make_key is None else {}
             key = self.make_cache_key(**own, **view_args)
             return bool(state.versions.forget((key,)))
-        there = state.get_many(self._default_key(path=path, query_args=query_args, **view_args))
+        there = state.store.get_many(
+            self._default_key(path=path, query_args=query_args, **view_args)
+        )
         path = path if path is not None else self._path_for(resolved.app, (), view_args)
         exactly = self._by_query and (query_args is not None or has_request_context())
         query = self._wanted_query(resolved, query_args) if exactly else None
@@ -558,6 +575,12 @@ def _indicate(response: Any) -> Any:
 
 def _in_one(chunks: list[Any]) -> Any:
     return joined(chunk for chunk in chunks)
+
+
+def _identify_page(resolved: _Resolved, req: Request) -> tuple[str, tuple[str, ...]]:
+    """The key of a page that nothing but its address makes, and its stamp."""
+    key = view_key(resolved.head, *_origin(req.environ), "", req.path)
+    return key, (resolved.stamp_head + req.path,)
 
 
 def _origin(environ: Mapping[str, Any]) -> tuple[str, str, str]:
