@@ -169,8 +169,10 @@ class Cache:
 
     # -- key/value ------------------------------------------------------------------------
 
-    def get(self, key: str, default: Any = None) -> Any:
+    def get(self, key: str, default: Any = None, **options: Any) -> Any:
         """The value under *key*, *default* where there is none.
+
+        :param options: for backends whose ``get`` takes more than a key.
 
         Of what a decorator stored, the value is answered while it is valid and fresh. Raises
         `BackendError` where the backend fails, unless ``CACHE_IGNORE_ERRORS`` is set.
@@ -178,9 +180,9 @@ class Cache:
         state = self.state()
         backend = state.backend
         if backend.in_process:
-            value = backend.get(key) if type(key) is str else backend.get(check_key(key))
+            value = backend.get(check_key(key), **options)
         else:
-            value = state.store.direct(functools.partial(backend.get, check_key(key)))
+            value = state.store.direct(functools.partial(backend.get, check_key(key), **options))
         if value is None and default is not None:
             there = state.store.direct(functools.partial(backend.has, key))
             return None if there is True else default
@@ -213,16 +215,25 @@ class Cache:
         return found is True
 
     def set(
-        self, key: str, value: Any, timeout: Timeout | None = None, *, tags: Iterable[str] = ()
+        self,
+        key: str,
+        value: Any,
+        timeout: Timeout | None = None,
+        *,
+        tags: Iterable[str] = (),
+        **options: Any,
     ) -> bool:
-        """Store *value* for *timeout*; with *tags*, until one of them is invalidated."""
+        """Store *value* for *timeout*; with *tags*, until one of them is invalidated.
+
+        :param options: for backends whose ``set`` takes more than these.
+        """
         state = self.state()
         check_key(key)
         seconds = to_seconds(timeout, state.backend.default_timeout)
         if tags:
             policy = Policy.of({}, state.settings)
             return put(state, GivenCall(key, stamps(tags), policy, seconds), value)
-        write = functools.partial(state.backend.set, key, value, seconds)
+        write = functools.partial(state.backend.set, key, value, seconds, **options)
         return state.store.direct(write, (key,)) not in (False, MISSING)
 
     def set_many(self, mapping: Mapping[str, Any], timeout: Timeout | None = None) -> list[str]:
