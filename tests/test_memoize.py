@@ -318,6 +318,19 @@ def test_source_check_distinguishes_versions_of_one_function(cache: Cache) -> No
     assert [first(), namespace["f"](), first()] == [1, 2, 1]
 
 
+@pytest.mark.parametrize(("checked", "same"), [(True, False), (False, True)])
+def test_source_check_makes_keys_that_change_with_a_release(
+    app: Flask, checked: bool, same: bool
+) -> None:
+    keys = []
+    for number in (1, 2):  # each time as in a new process
+        cache = Cache(app, config={"CACHE_TYPE": "simple"})
+        namespace: dict[str, Any] = {"cache": cache, "__name__": "released"}
+        exec(f"@cache.memoize(source_check={checked})\ndef f(): return {number}", namespace)
+        keys.append(namespace["f"].make_cache_key(namespace["f"].uncached))
+    assert (keys[0] == keys[1]) is same
+
+
 def test_unknown_options_are_refused(cache: Cache) -> None:
     with pytest.raises(TypeError, match="stale_while_validate"):
         cache.memoize(stale_while_validate=1)
@@ -634,6 +647,24 @@ def test_forgetting_a_method(memoizing: Any, cache: Cache, counted: Counting) ->
         new = ages()
         assert tuple(index for index in range(3) if new[index] != old[index]) == gone
         assert ages() == new
+
+
+def test_forgetting_a_method_whose_instance_has_another_name(
+    cache: Cache, counted: Counting
+) -> None:
+    class Odd(Person):
+        @cache.memoize()
+        def age(this, year: int = 0) -> int:
+            return counted(this.name, year)
+
+    ann, bob = Odd("ann", counted), Odd("bob", counted)
+    assert [ann.age(), bob.age(), ann.age()] == [1, 2, 1]
+    cache.delete_memoized(ann.age)
+    assert ann.age() == 3
+    old = ann.age(), bob.age()
+    cache.delete_memoized(ann.age, 0)
+    assert ann.age() != old[0]
+    assert bob.age() == old[1]
 
 
 def test_forgetting_a_class_method(memoizing: Any, cache: Cache, counted: Counting) -> None:

@@ -112,6 +112,12 @@ def test_a_secret_is_never_shown(app: Flask) -> None:
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize("value", [0, -1, 1.5, "5", True])
+def test_a_threshold_is_checked_for_every_backend(value: Any) -> None:
+    with pytest.raises(ConfigError, match=r"CACHE_THRESHOLD must be a whole number >= 1"):
+        settings(CACHE_THRESHOLD=value)
+
+
 @pytest.mark.parametrize(
     ("value", "seconds"), [(60, 60), (0.5, 0.5), (timedelta(minutes=1), 60), ("60", 60), (0, 0)]
 )
