@@ -111,9 +111,8 @@ class Guard(Store):
         self._ignore_errors = ignore_errors
         self._lock = threading.Lock()
         self._open_until: float | None = None
-        self._owed_deletions: dict[str, None] = {}
-        self._owed_writes: dict[str, tuple[str, float]] = {}
-        self._owes_everything = False
+        self._told_of_outage = False
+        self._owed = _Owed()
 
     def get_many(self, *keys: str) -> list[Any] | None:
         if self._open_until is not None and not self._recovered():
@@ -207,9 +206,10 @@ class Guard(Store):
     def _failed(self, error: Exception, *, quiet: bool = False) -> None:
         self.errors += 1
         with self._lock:
-            first = self._open_until is None
+            news = not self._told_of_outage
+            self._told_of_outage = True
             self._open_until = monotonic() + self._duration
-        if first:
+        if news:
             logger.error(
                 "The cache at %s does not answer (%s: %s). It is left alone for %g seconds at a "
                 "time, and the app goes on without it.",
@@ -235,31 +235,29 @@ class Guard(Store):
 
     def _probe(self) -> None:
         """Deliver what is owed; where nothing is, any read shows whether it answers."""
-        self.backend.get_many("~probe|")
-        if self._owes_everything and not self.backend.clear():
-            logger.error(
-                "The cache at %s cannot be cleared of outdated values.", self.backend.where()
-            )
-        deletions, writes = tuple(self._owed_deletions), dict(self._owed_writes)
-        for key, (token, life) in writes.items():
-            self.backend.set(key, token, life)
-        if deletions:
-            self.backend.delete_many(*deletions)
         with self._lock:
-            self._owes_everything = False
-            for key in deletions:
-                self._owed_deletions.pop(key, None)
-            for key, owed in writes.items():
-                if self._owed_writes.get(key) == owed:
-                    del self._owed_writes[key]
+            owed, self._owed = self._owed, _Owed()
+        try:
+            self.backend.get_many("~probe|")
+            if owed.everything and not self.backend.clear():
+                logger.error("The cache at %s could not be cleared.", self.backend.where())
+            for key, (token, life) in owed.writes.items():
+                _deliver(self.backend, (), {key: token}, life)
+            _deliver(self.backend, tuple(owed.deletions), {}, 0)
+        except BaseException:
+            with self._lock:
+                self._owed = owed.and_then(self._owed)
+            raise
 
     def _close(self) -> bool:
         with self._lock:
-            if self._owed_deletions or self._owed_writes or self._owes_everything:
+            if self._owed:
                 self._open_until = monotonic()
                 return False
             self._open_until = None
-        logger.warning("The cache at %s answers again.", self.backend.where())
+            news, self._told_of_outage = self._told_of_outage, False
+        if news:
+            logger.warning("The cache at %s answers again.", self.backend.where())
         return True
 
     def _owe(
@@ -268,25 +266,48 @@ class Guard(Store):
         """Remember what could not be delivered; ``None``: everything is to be forgotten."""
         if deleted is not None and not deleted and not replaced:
             return
+        more = _Owed(
+            dict.fromkeys(deleted or ()),
+            {key: (token, life) for key, token in replaced.items()},
+            everything=deleted is None,
+        )
         with self._lock:
-            self._owed_deletions.update(dict.fromkeys(deleted or ()))
-            self._owed_writes.update({key: (token, life) for key, token in replaced.items()})
-            if deleted is None or len(self._owed_deletions) + len(self._owed_writes) > REMEMBERED:
-                self._owed_deletions.clear()
-                self._owed_writes.clear()
-                self._owes_everything = True
-            self._doubt()
+            self._owed = self._owed.and_then(more)
+            if self._open_until is None:  # so that the next caller probes, and delivers this
+                self._open_until = monotonic()
 
-    def _doubt(self) -> None:
-        """Something is owed, so the next caller has to probe, whoever closed it meanwhile."""
-        if self._open_until is None:
-            self._open_until = monotonic()
+
+class _Owed:
+    """Invalidations that were not delivered; beyond `REMEMBERED` of them, that of everything."""
+
+    def __init__(
+        self,
+        deletions: dict[str, None] | None = None,
+        writes: dict[str, tuple[str, float]] | None = None,
+        *,
+        everything: bool = False,
+    ) -> None:
+        self.deletions = deletions or {}
+        self.writes = writes or {}
+        self.everything = everything
+
+    def __bool__(self) -> bool:
+        return bool(self.deletions or self.writes or self.everything)
+
+    def and_then(self, later: _Owed) -> _Owed:
+        """Both; where they differ, the later one."""
+        self.deletions.update(later.deletions)
+        self.writes.update(later.writes)
+        self.everything |= later.everything
+        if len(self.deletions) + len(self.writes) > REMEMBERED:
+            return _Owed(everything=True)
+        return self
 
 
 def _deliver(
     backend: BaseCache, deleted: tuple[str, ...], replaced: Mapping[str, str], life: float
 ) -> list[str]:
     """Write first: a computation that ends in between must find the new stamp."""
-    if replaced:
-        backend.set_many(replaced, life)
+    if replaced and len(backend.set_many(replaced, life)) < len(replaced):
+        raise BackendError(f"{backend.where()} refused to store an invalidation")
     return backend.delete_many(*deleted) if deleted else []

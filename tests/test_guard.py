@@ -260,3 +260,18 @@ def test_a_restarted_server_is_simply_empty(redis: RedisServer) -> None:
     redis.start()
     site.source = "new"
     assert site.client.get("/").text == "page of new"
+
+
+def test_an_outage_that_a_direct_write_finds_is_told_once_too(
+    redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    site = site_of(redis, CACHE_BREAKER_DURATION=0.1, CACHE_IGNORE_ERRORS=True)
+    with site.app.app_context():
+        site.cache.set("key", "old")
+        redis.pause()
+        assert [site.cache.set("key", "new") for _ in range(5)] == [False] * 5
+        assert len(lines(caplog)) == 1
+        redis.resume()
+        until_answered(site)
+        assert len(lines(caplog)) == 2
+        assert site.cache.get("key") is None
