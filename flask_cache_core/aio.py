@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from .call import Call
 from .flight import Flight
-from .lookup import Call, Pause, Ran, Steps, Wait, fresh, hit, read, resolve
+from .lookup import Pause, Ran, Steps, Wait, fresh, hit, read, resolve
 
 if TYPE_CHECKING:
     from .state import AppState

@@ -7,14 +7,16 @@ function if it was one. Must not know what is looked up.
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Generic, ParamSpec, TypeVar, overload
 
-from .lookup import Raised, fetch
+from .call import Raised
+from .lookup import fetch
 
 if TYPE_CHECKING:
+    from .call import Call
     from .extension import Cache
-    from .lookup import Call
     from .state import AppState
     from .typing import Timeout
 
@@ -135,3 +137,15 @@ class Awaited(Decorated[P, R], functools.partial[Any]):
         if type(value) is Raised:
             raise value.error
         return value
+
+
+def joined(value: Any) -> Any:
+    """The items of a generator, which can be read only once: text and bytes in one piece."""
+    if not inspect.isgenerator(value):
+        return value
+    items: list[Any] = list(value)
+    if items and all(isinstance(item, str) for item in items):
+        return "".join(items)
+    if items and all(isinstance(item, bytes) for item in items):
+        return b"".join(items)
+    return items

@@ -18,11 +18,12 @@ from . import http, memoize, views
 from .arguments import Identities
 from .backend import BaseCache
 from .backends import NullCache
+from .call import FlightOptions, GivenCall, Policy
 from .entry import Entry, to_seconds
 from .errors import CacheWarning, ConfigError, NotInitializedError
 from .keys import HashMethod, check_key
 from .locks import held
-from .lookup import FlightOptions, GivenCall, Policy, fetch, peek, put
+from .lookup import fetch, peek, put
 from .memoize import Memoized, MemoizedFunctions
 from .naming import Names
 from .options import TagsOption, stamps

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Concatenate, Final, NamedTuple, ParamSpec
 
 from . import signals
 from .arguments import CallShape
-from .decorated import Awaited, Bound, BoundCoroutine, Decorated
+from .call import Call, FlightOptions, Outcome, Policy
+from .decorated import Awaited, Bound, BoundCoroutine, Decorated, joined
 from .entry import to_seconds
 from .errors import AmbiguousNameError, ConfigError, UnknownNameError
 from .keys import HashMethod, digest, function_stamp, instance_stamp, memoize_key
-from .lookup import Call, FlightOptions, Outcome, Policy
 from .naming import source_digest
 from .options import Condition, Tags, TagsOption
 from .typing import Timeout
@@ -285,18 +285,6 @@ class MemoizedCall(Call):
             args=self._args,
             kwargs=self._kwargs,
         )
-
-
-def joined(value: Any) -> Any:
-    """The items of a generator, which can be read only once: text and bytes in one piece."""
-    if not inspect.isgenerator(value):
-        return value
-    items: list[Any] = list(value)
-    if items and all(isinstance(item, str) for item in items):
-        return "".join(items)
-    if items and all(isinstance(item, bytes) for item in items):
-        return b"".join(items)
-    return items
 
 
 def memoized(cache: Cache, options: MemoizeOptions, function: Callable[P, R]) -> Memoized[P, R]:

@@ -14,9 +14,10 @@ from jinja2.ext import Extension
 from jinja2.parser import Parser
 
 from .arguments import Identities, holds_address
+from .call import Call, GivenCall, Policy
 from .errors import InvalidTimeoutError, NotInitializedError
 from .keys import fragment_key
-from .lookup import Call, GivenCall, Policy, fetch
+from .lookup import fetch
 from .options import stamps
 from .typing import Timeout
 

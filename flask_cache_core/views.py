@@ -29,7 +29,8 @@ from werkzeug.wrappers import Response
 
 from . import http, signals
 from .arguments import CallShape
-from .decorated import Awaited, Bound, Decorated
+from .call import Call, FlightOptions, Outcome, Policy, Raised
+from .decorated import Awaited, Bound, Decorated, joined
 from .entry import to_seconds
 from .errors import ConfigError
 from .keys import (
@@ -41,8 +42,6 @@ from .keys import (
     view_key,
     view_stamp,
 )
-from .lookup import Call, FlightOptions, Outcome, Policy, Raised
-from .memoize import joined
 from .naming import source_digest
 from .options import Condition, Tags, TagsOption
 from .typing import QueryArgs, Timeout
@@ -502,7 +501,10 @@ class CachedFunction(Decorated[P, R]):
             return self._plain_key(resolved, path, query)
         site = _origin(req.environ) if req is not None else _app_origin(resolved.app)
         key = view_key(resolved.head, *site, query, path) + self._variant(req)
-        return key if self._endpoints(resolved.app) else key + self._arguments(args, view_args)
+        if not self._endpoints(resolved.app):
+            return key + self._arguments(args, view_args)
+        declared = state.varying.get(key) if req is not None else None
+        return variant_key(key, http.variant_text(req, declared)) if declared and req else key
 
     def _wanted_query(self, resolved: _Resolved, query_args: QueryArgs | None) -> str:
         if query_args is not None:

@@ -17,8 +17,7 @@ CORE = ROOT / "flask_cache_core"
 LAYERS = """
     flask_cache_core testing
     extension
-    views templates
-    memoize
+    views templates memoize
     decorated locks http
     aio
     lookup
@@ -28,6 +27,7 @@ LAYERS = """
     settings backends
     backends.null backends.simple
     backend
+    call
     codec snapshot options naming
     entry keys arguments
     errors typing hookspecs signals recent
