@@ -374,10 +374,12 @@ class CachedFunction(Decorated[P, R]):
 
     def _is_view(self, app: Flask, req: Request, args: tuple[Any, ...]) -> bool:
         """Whether this call answers the request, rather than being made on the way to it."""
-        view = app.view_functions.get(req.endpoint or "")
+        views: list[Any] = [app.view_functions.get(req.endpoint or "")]
         if args and isinstance(args[0], View):
-            return True
-        return view is not None and inspect.unwrap(view) is inspect.unwrap(self.uncached)
+            names = ("dispatch_request", req.method.lower(), "get")
+            views += [getattr(type(args[0]), name, None) for name in names]
+        own = inspect.unwrap(self.uncached)
+        return any(view is not None and inspect.unwrap(view) is own for view in views)
 
     def _resolve(self, state: AppState) -> _Resolved:
         settings, options = state.settings, self.options
@@ -443,6 +445,8 @@ class CachedFunction(Decorated[P, R]):
         """A function that is no view may be called with several within one request."""
         if not args and not kwargs:
             return ""
+        if args and isinstance(args[0], View):  # made for one request, and no part of its answer
+            args = (type(args[0]), *args[1:])
         return "|" + digest(self.owner.identities.text(self._shape.canonical(args, kwargs)))
 
     def _given(self, resolved: _Resolved) -> str:

@@ -641,6 +641,19 @@ def test_pluggable_views_of_two_classes_are_told_apart(page: Page) -> None:
     assert page.texts("/a", "/b", "/a", "/b") == ["base1", "below2", "base1", "below2"]
 
 
+def test_helpers_of_pluggable_views_never_answer_for_others(page: Page) -> None:
+    class Shown(View):
+        @page.cache.cached()
+        def name_of(self, number: int) -> str:
+            return f"user{number}.{next(page.numbers)}"
+
+        def dispatch_request(self) -> str:
+            return f"{self.name_of(1)} {self.name_of(2)} {self.name_of(1)}"
+
+    page.app.add_url_rule("/", view_func=Shown.as_view("shown"))
+    assert page.texts("/", "/") == ["user1.1 user2.2 user1.1"] * 2
+
+
 def test_async_views(page: Page) -> None:
     @page.app.route("/<x>")
     @page.cache.cached()
@@ -915,6 +928,37 @@ def test_forgetting_a_page_forgets_it_on_every_host_and_in_every_variant(page: P
     old = all_of_them()
     page.cache.delete_cached(view, "/")
     assert not set(old) & set(all_of_them())
+
+
+def by_language(number: int) -> Response:
+    said = f"{request.headers.get('Accept-Language')}{number}"
+    return Response(said, headers={"Vary": "Accept-Language"})
+
+
+def test_a_page_whose_response_declares_what_it_varies_by_is_forgotten_in_every_variant(
+    page: Page,
+) -> None:
+    view = page.view(by_language)
+
+    def both() -> list[str]:
+        return [page.get(headers={"Accept-Language": language}) for language in ("de", "en")]
+
+    assert both() == both() == ["de1", "en2"]
+    page.cache.delete_cached(view, "/")
+    assert both() == both() == ["de3", "en4"]
+    page.cache.clear()
+    assert both() == ["de5", "en6"]
+
+
+def test_a_variant_can_be_read_and_deleted_under_its_key_within_its_request(page: Page) -> None:
+    view = page.view(by_language)
+    page.get(headers={"Accept-Language": "de"})
+    page.get(headers={"Accept-Language": "en"})
+    with page.app.test_request_context("/", headers={"Accept-Language": "en"}):
+        assert page.cache.get(view.make_cache_key()).get_data() == b"en2"
+        assert page.cache.delete(view.make_cache_key())
+    assert page.get(headers={"Accept-Language": "de"}) == "de1"
+    assert page.get(headers={"Accept-Language": "en"}) == "en3"
 
 
 def test_forgetting_one_query_or_all(page: Page) -> None:
