@@ -371,8 +371,8 @@ def test_a_value_that_cannot_be_stored_is_an_error_for_set_and_none_for_decorato
 
 def test_a_subclass_may_add_to_it(app: Flask) -> None:
     class Named(Cache):
-        def get(self, key: str, default: Any = None) -> Any:
-            return super().get(f"mine:{key}", default)
+        def get(self, key: str, default: Any = None, **options: Any) -> Any:
+            return super().get(f"mine:{key}", default, **options)
 
     cache = Named(app, config=SIMPLE)
     cache.set("mine:k", 1)

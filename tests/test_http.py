@@ -14,6 +14,7 @@ from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Forbidden, HTTPException, MethodNotAllowed, NotFound, Unauthorized
 
 from flask_cache_core import CachedResponse
+from flask_cache_core.call import Outcome
 from flask_cache_core.errors import ConfigError
 from flask_cache_core.http import (
     STREAM_LIMIT,
@@ -27,7 +28,6 @@ from flask_cache_core.http import (
     revealed,
     variant_text,
 )
-from flask_cache_core.lookup import Outcome
 
 
 def test_policies_by_name_import_string_and_function() -> None:
