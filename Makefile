@@ -49,7 +49,8 @@ types: .venv/.dev
 
 bench: .venv/.bench
 	$(BIN)/python -W error benchmarks/core.py
-	if [ -e benchmarks/backends.py ]; then $(BIN)/python benchmarks/backends.py; fi
+	$(BIN)/python -W error benchmarks/backends.py
+	$(BIN)/python -W error benchmarks/outage.py
 
 dist: .venv/.dev
 	rm -rf dist
