@@ -32,7 +32,7 @@ from typing import Any, Final
 
 from .errors import CacheWarning, UnkeyableError
 
-__all__ = ["CallShape", "Identities", "holds_address"]
+__all__ = ["CallShape", "Identities", "holds_address", "own_identity"]
 
 #: Types whose ``repr`` is exact, and differs between types.
 _SCALARS: Final = frozenset({type(None), bool, int, float, complex, str, bytes, type(Ellipsis)})
@@ -346,6 +346,11 @@ _tokens: Final = _Tokens()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_tokens.start_anew)
 _warned: Final[set[type]] = set()
+
+
+def own_identity(value: object) -> str:
+    """An identity that *value* shares with nothing else, for as long as it lives."""
+    return _tokens.of(value)
 
 
 def _warn_of_no_identity(kind: type, consequence: str) -> None:

@@ -298,7 +298,7 @@ _TYPES: Final[dict[type, _Type]] = {
         lambda v: [_boxed(v.value), *v[1:]],
         lambda p: Entry._make([*p[:4], tuple(p[4]), tuple(p[5]), *p[6:]]),
     ),
-    Variants: _Type(19, lambda v: list(v.names), lambda p: Variants(tuple(p))),
+    Variants: _Type(19, lambda v: [list(v.names), v.token], lambda p: Variants(tuple(p[0]), p[1])),
     _Custom: _Type(20, lambda v: v.data, _Custom),
     int: _Type(21, hex, lambda p: int(p, 16)),  # without a limit of digits
 }  # fmt: skip

@@ -15,6 +15,16 @@ from .typing import Timeout
 __all__ = ["Entry", "Variants", "is_entry", "to_seconds"]
 
 
+class Variants(NamedTuple):
+    """Stored under a page's key: the request headers by which its variants differ.
+
+    At the same time the stamp of all those variants, so that deleting the key forgets them.
+    """
+
+    names: tuple[str, ...]
+    token: str
+
+
 class Entry(NamedTuple):
     """One computed value. Immutable; times are seconds since the epoch."""
 
@@ -27,18 +37,12 @@ class Entry(NamedTuple):
     """Seconds that the computation took."""
     stamps: tuple[str, ...] = ()
     """Keys of the stamps that it depends on …"""
-    tokens: tuple[str, ...] = ()
+    tokens: tuple[str | Variants, ...] = ()
     """… and what each held before the computation began."""
     barrier: str | None = None
     """What the deletion barrier of its key held before the computation began."""
     maker: str = ""
     """Digest of what computed it, where one key can have several makers."""
-
-
-class Variants(NamedTuple):
-    """Stored under a page's key: the request headers by which its variants differ."""
-
-    names: tuple[str, ...]
 
 
 def is_entry(value: object) -> TypeGuard[Entry]:

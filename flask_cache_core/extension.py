@@ -10,16 +10,16 @@ import warnings
 import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, ParamSpec, TypeVar, Unpack
+from typing import Any, Final, ParamSpec, TypeVar, Unpack
 
-from flask import Flask, current_app
+from flask import Flask, Request, current_app
 
 from . import http, memoize, views
-from .arguments import Identities
+from .arguments import Identities, own_identity
 from .backend import BaseCache
 from .backends import NullCache
 from .call import FlightOptions, GivenCall, Policy
-from .entry import Entry, to_seconds
+from .entry import Entry, Variants, to_seconds
 from .errors import CacheWarning, ConfigError, NotInitializedError
 from .keys import HashMethod, check_key
 from .locks import held
@@ -58,6 +58,8 @@ class Cache:
         self.with_jinja2_ext = with_jinja2_ext
         self.config = _checked_config(config)
         self.identities = Identities()
+        for kind in (Request, Flask.app_ctx_globals_class):  # each is one user's, whatever its repr
+            self.identities.register(kind, own_identity)
         self.names = Names(self.identities)
         self.memoized = MemoizedFunctions()
         self._apps: weakref.WeakSet[Flask] = weakref.WeakSet()
@@ -91,7 +93,12 @@ class Cache:
         self._apps.add(app)
         if self.with_jinja2_ext:
             use_for_fragments(app.jinja_env, self)
-        registry.hook.flask_cache_configured(app=app, cache=self, settings=settings)
+        try:
+            registry.hook.flask_cache_configured(app=app, cache=self, settings=settings)
+        except Exception:
+            del app.extensions[_EXTENSION][self], app.extensions["cache"][self]
+            self._apps.discard(app)
+            raise
 
     def _build_backend(
         self, app: Flask, settings: Settings, config: Mapping[str, Any], given: Mapping[str, Any]
@@ -189,7 +196,7 @@ class Cache:
             return None if there is True else default
         if value is MISSING:
             return default
-        return _value_of(state, key, value, default) if type(value) is Entry else value
+        return _value_of(state, key, value, default) if type(value) in _KEPT else value
 
     def get_many(self, *keys: str) -> list[Any]:
         """The values in the order of *keys*, ``None`` where there is none."""
@@ -200,7 +207,7 @@ class Cache:
         if found is MISSING:
             return [None] * len(keys)
         return [
-            _value_of(state, key, value, None) if type(value) is Entry else value
+            _value_of(state, key, value, None) if type(value) in _KEPT else value
             for key, value in zip(keys, found, strict=True)
         ]
 
@@ -457,8 +464,14 @@ class _Made(GivenCall):
         self.run = factory  # type: ignore[method-assign]
 
 
-def _value_of(state: AppState, key: str, stored: Entry, default: Any) -> Any:
+#: What decorators store.
+_KEPT: Final = (Entry, Variants)
+
+
+def _value_of(state: AppState, key: str, stored: Entry | Variants, default: Any) -> Any:
     """What a decorator's caller would get now from what it stored, without computing."""
+    if type(stored) is not Entry:
+        return default
     entry = peek(state, key, stored)
     return default if entry is None else http.revealed(entry.value, state.app)
 

@@ -210,10 +210,13 @@ class Guard(Store):
             self._told_of_outage = True
             self._open_until = monotonic() + self._duration
         if news:
+            what = str(error)
+            if not isinstance(error, BackendError):  # which says where by itself
+                where = self.backend.where()
+                what = f"The cache at {where} does not answer: {type(error).__name__}: {error}"
             logger.error(
-                "The cache at %s does not answer (%s: %s). It is left alone for %g seconds at a "
-                "time, and the app goes on without it.",
-                self.backend.where(), type(error).__name__, error, self._duration,
+                "%s. It is left alone for %g seconds at a time, and the app goes on without it.",
+                what.rstrip("."), self._duration,
             )  # fmt: skip
         if self._debug and not quiet:
             raise error

@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import math
 import random
+import secrets
 import time
 from collections.abc import Generator
 from functools import partial
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from .call import Call, GivenCall, Later, Outcome, Policy
 from .entry import Entry, Variants, expiry, to_seconds
 from .flight import Flight, Lease, current
-from .keys import TAG, lock_key
+from .keys import TAG, barrier_key, lock_key
 from .typing import MISSING
 from .versions import BARRIER_LIFE, STAMP_LIFE
 
@@ -48,6 +49,8 @@ class Reading(NamedTuple):
     """The entry, if all that it depends on is unchanged. Its time may be over."""
     tokens: list[Any]
     """The stamps of the call, ``None`` for those that are absent."""
+    variants: Variants | None
+    """Of a page that is known to have variants, what is stored of that."""
     barrier: str | None
     answered: bool
     landings: int
@@ -58,14 +61,13 @@ def fetch(state: AppState, call: Call) -> Any:
     """The value of *call*: from the cache, from whoever computes it already, or computed."""
     landings = state.flights.landings
     stamps = _stamps(state, call) if state.inherited or state.varying else call.stamps
-    found = state.ask(call.key, *stamps)
+    found = _ask(state, call, stamps)
     if found is not None and call.plain:
         entry = found[0]
         if (
             type(entry) is Entry
             and _holds(entry, call, stamps, found)
             and entry.fresh_until > time.time()
-            and type(entry.value) is not Variants
         ):
             state.hits += 1
             if current.get() is not None:
@@ -82,11 +84,19 @@ def fetch(state: AppState, call: Call) -> Any:
 
 def _stamps(state: AppState, call: Call) -> tuple[str, ...]:
     """The stamps to ask for: the call's, and those that its entry is known to have beyond."""
-    if state.varying and call.base in state.varying:
-        call.key = call.variant(state.varying[call.base])
-    if state.inherited and call.key in state.inherited:
-        return call.stamps + state.inherited.get(call.key, ())
-    return call.stamps
+    stamps = call.stamps
+    variants = state.varying.get(call.base)
+    call.key = call.base if variants is None else call.variant(variants.names)
+    if call.key != call.base:
+        stamps += (call.base,)
+    return stamps + (state.inherited.get(call.key) or ())
+
+
+def _ask(state: AppState, call: Call, stamps: tuple[str, ...]) -> list[Any] | None:
+    """The entry, its stamps, and the barrier of its key where there are barriers."""
+    if state.barriers:
+        return state.get_many(call.key, *stamps, barrier_key(call.base))
+    return state.get_many(call.key, *stamps)
 
 
 def _holds(entry: Entry, call: Call, stamps: tuple[str, ...], found: list[Any]) -> bool:
@@ -107,11 +117,11 @@ def read(state: AppState, call: Call) -> Reading:
     for _ in range(3):
         landings = state.flights.landings
         stamps = _stamps(state, call)
-        found = state.ask(call.key, *stamps)
+        found = _ask(state, call, stamps)
         reading = _interpret(state, call, stamps, found, landings)
         if reading is not None:
             return reading
-    return Reading(None, [], None, False, 0)  # it changes faster than it can be read
+    return Reading(None, [], None, None, False, 0)  # it changes faster than it can be read
 
 
 def _interpret(
@@ -119,24 +129,39 @@ def _interpret(
 ) -> Reading | None:
     """What was found; ``None``: it has to be asked for again, as is now known."""
     if found is None:
-        return Reading(None, [], None, False, landings)
+        return Reading(None, [], None, None, False, landings)
     barrier = found[len(stamps) + 1] if state.barriers else None
     tokens = found[1 : len(call.stamps) + 1]
+    variants = found[len(call.stamps) + 1] if call.key != call.base else found[0]
+    if _learn_variants(state, call, variants):
+        return None
     entry = found[0]
-    if entry is not None and type(entry) is not Entry and not call.stamps:
+    if entry is not None and type(entry) not in (Entry, Variants) and not call.stamps:
         entry = Entry(entry, 0, inf, 0, barrier=barrier, maker=call.maker)  # put by `cache.set`
     if type(entry) is Entry and entry.stamps != stamps:
         if set(entry.stamps).issuperset(call.stamps) and not set(stamps).issuperset(entry.stamps):
-            inherited = tuple(stamp for stamp in entry.stamps if stamp not in call.stamps)
+            known = {*call.stamps, call.base}
+            inherited = tuple(stamp for stamp in entry.stamps if stamp not in known)
             state.inherited.put(call.key, inherited)
             return None
         entry = _reordered(entry, call, stamps, found)
     if type(entry) is not Entry or not _holds(entry, call, stamps, found):
-        return Reading(None, tokens, barrier, True, landings)
-    if type(entry.value) is Variants:
-        state.varying.put(call.base, entry.value.names)
-        return None
-    return Reading(entry, tokens, barrier, True, landings)
+        entry = None
+    held = variants if type(variants) is Variants else None
+    return Reading(entry, tokens, held, barrier, True, landings)
+
+
+def _learn_variants(state: AppState, call: Call, found: object) -> bool:
+    """Whether a page has other variants than was known. *found* is what its own key holds."""
+    known = state.varying.get(call.base)
+    if type(found) is Variants:
+        if known != found and call.variant(found.names) != call.base:
+            state.varying.put(call.base, found)
+            return True
+    elif known is not None:
+        state.varying.pop(call.base, None)
+        return True
+    return False
 
 
 def _reordered(entry: Entry, call: Call, stamps: tuple[str, ...], found: list[Any]) -> Entry | None:
@@ -520,7 +545,7 @@ def _write(
         basis.reading.barrier,
         call.maker,
     )
-    items = _by_variant(state, call, entry, outcome.vary)
+    items = _by_variant(call, entry, outcome.vary, basis.reading.variants)
     if inherited:
         state.inherited.put(next(iter(items)), tuple(inherited))
     stamp_life = max(STAMP_LIFE, life) if life else 0.0
@@ -551,13 +576,25 @@ def _await(state: AppState, writing: _Writing, later: Later, flight: Flight) -> 
 
 
 def _by_variant(
-    state: AppState, call: Call, entry: Entry, names: tuple[str, ...]
-) -> dict[str, Entry]:
-    """The entry under its variant's key, and under the page's own what its variants are."""
-    if not names or call.variant(names) == call.base:
-        return {call.key: entry}
-    state.varying.put(call.base, names)
-    return {call.variant(names): entry, call.base: entry._replace(value=Variants(names))}
+    call: Call, entry: Entry, names: tuple[str, ...], held: Variants | None
+) -> dict[str, Entry | Variants]:
+    """The entry under its variant's key, and under the page's own what its variants are.
+
+    Variants that are *held* already are not written again: that would revive what was deleted.
+    """
+    key = call.variant(names) if names else call.base
+    if key == call.base:
+        return {key: entry}
+    variants = held
+    if held is None or held.names != names:
+        variants = Variants(names, secrets.token_urlsafe(9))
+    assert variants is not None
+    first = len(call.stamps)
+    stamped = entry._replace(
+        stamps=(*call.stamps, call.base, *entry.stamps[first:]),
+        tokens=(*entry.tokens[:first], variants, *entry.tokens[first:]),
+    )
+    return {key: stamped} if variants is held else {key: stamped, call.base: variants}
 
 
 def _jittered(seconds: float, jitter: float) -> float:
@@ -570,4 +607,4 @@ def _jittered(seconds: float, jitter: float) -> float:
 
 def _tags(entry: Entry) -> list[tuple[str, str]]:
     pairs = zip(entry.stamps, entry.tokens, strict=True)
-    return [(stamp, token) for stamp, token in pairs if stamp.startswith(TAG)]
+    return [(s, token) for s, token in pairs if isinstance(token, str) and s.startswith(TAG)]

@@ -11,9 +11,9 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .backends.null import NullCache
+from .entry import Variants
 from .flight import Flights
 from .guard import Guard, Store
-from .keys import barrier_key
 from .recent import Recent
 from .versions import Versions
 
@@ -86,9 +86,9 @@ class AppState:
         )
         #: Whether deletions are announced to computations elsewhere, under a key's barrier.
         self.barriers = self.store.barriers
-        #: Reads a key and its stamps, and the barrier where there are barriers.
-        self.ask: Callable[..., list[Any] | None] = (
-            self._ask_with_barrier if self.barriers else backend.get_many
+        #: The read of a hit: the backend's own where it cannot fail.
+        self.get_many: Callable[..., list[Any] | None] = (
+            backend.get_many if backend.in_process else self.store.get_many
         )
         #: Whether a lock can be held over all processes.
         self.locks = backend.shared and backend.atomic_add
@@ -100,14 +100,11 @@ class AppState:
         #: Stamps that an entry has beyond those that its caller asks for, by key.
         self.inherited: Recent[tuple[str, ...]] = Recent()
         #: The request headers by which a page varies, by the page's key.
-        self.varying: Recent[tuple[str, ...]] = Recent()
+        self.varying: Recent[Variants] = Recent()
         #: Keys whose values turned out to be for one caller only: nobody waits for those.
         self.passed: Recent[float] = Recent()
         self.backoff = Backoff()
         self.hits = self.misses = self.stale = self.stores = self.waits = 0
-
-    def _ask_with_barrier(self, key: str, *stamps: str) -> list[Any] | None:
-        return self.store.get_many(key, *stamps, barrier_key(key))
 
     def stats(self) -> CacheStats:
         counted = self.backend.counters()

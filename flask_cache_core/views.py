@@ -508,7 +508,9 @@ class CachedFunction(Decorated[P, R]):
         if not self._endpoints(resolved.app):
             return key + self._arguments(args, view_args)
         declared = state.varying.get(key) if req is not None else None
-        return variant_key(key, http.variant_text(req, declared)) if declared and req else key
+        if req is None or declared is None:
+            return key
+        return variant_key(key, http.variant_text(req, declared.names))
 
     def _wanted_query(self, resolved: _Resolved, query_args: QueryArgs | None) -> str:
         if query_args is not None:

@@ -53,5 +53,5 @@ def test_an_entry_is_told_from_what_looks_like_one() -> None:
     entry = Entry("value", 1.0, inf, 0.5)
     assert is_entry(entry)
     assert not is_entry(tuple(entry))
-    assert not is_entry(Variants(("a",)))
+    assert not is_entry(Variants(("a",), "token"))
     assert (entry.stamps, entry.tokens, entry.barrier, entry.maker) == ((), (), None, "")

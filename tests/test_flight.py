@@ -95,17 +95,17 @@ def test_who_misses_while_the_leader_lands_does_not_compute_again(cache: Cache) 
     gate.may_end.set()
     compute = cache.memoize()(gate.pass_through)
     state = cache.state()
-    real, paused, go_on = state.ask, threading.Event(), threading.Event()
+    real, paused, go_on = state.get_many, threading.Event(), threading.Event()
 
     def slow_read(*keys: str) -> list[Any] | None:
         found = real(*keys)
         if threading.current_thread().name == "late":
-            state.ask = real
+            state.get_many = real
             paused.set()
             assert go_on.wait(10)
         return found
 
-    state.ask = slow_read
+    state.get_many = slow_read
     late = threading.Thread(target=compute, name="late")
     late.start()
     assert paused.wait(10)

@@ -32,7 +32,7 @@ from flask.views import MethodView, View
 from werkzeug.exceptions import NotFound
 
 from flask_cache_core import Cache, CachedResponse
-from flask_cache_core.errors import ConfigError, InvalidTimeoutError
+from flask_cache_core.errors import CacheWarning, ConfigError, InvalidTimeoutError
 
 
 class Page:
@@ -1101,3 +1101,65 @@ def annotated(app: Flask, cache: Cache) -> ResponseReturnValue:
         return name
 
     return view("x")
+
+
+def test_deleting_a_pages_key_forgets_all_its_variants(app: Flask, cache: Cache) -> None:
+    calls = []
+
+    @app.route("/")
+    @cache.cached()
+    def index() -> Response:
+        calls.append(1)
+        response = Response(f"{request.headers['Accept-Language']} {len(calls)}")
+        response.vary.add("Accept-Language")
+        return response
+
+    client = app.test_client()
+
+    def ask(language: str) -> str:
+        return client.get("/", headers={"Accept-Language": language}).text
+
+    assert [ask("en"), ask("de"), ask("en"), ask("de")] == ["en 1", "de 2", "en 1", "de 2"]
+    assert cache.delete(index.make_cache_key(path="/")) is True
+    assert [ask("en"), ask("de"), ask("en"), ask("de")] == ["en 3", "de 4", "en 3", "de 4"]
+    assert cache.delete_cached(index, "/")
+    assert [ask("de"), ask("en")] == ["de 5", "en 6"]
+
+
+def test_a_page_that_no_longer_varies_is_one_page_again(app: Flask, cache: Cache) -> None:
+    varies = True
+    calls = []
+
+    @app.route("/")
+    @cache.cached()
+    def index() -> Response:
+        calls.append(1)
+        response = Response(f"{len(calls)}")
+        if varies:
+            response.vary.add("Accept-Language")
+        return response
+
+    client = app.test_client()
+
+    def ask(language: str) -> str:
+        return client.get("/", headers={"Accept-Language": language}).text
+
+    assert [ask("en"), ask("de"), ask("en")] == ["1", "2", "1"]
+    cache.delete_cached(index, "/")
+    varies = False
+    assert [ask("en"), ask("de"), ask("fr")] == ["3", "3", "3"]
+
+
+def test_a_request_as_an_argument_is_that_request_only(app: Flask, cache: Cache) -> None:
+    @cache.memoize()
+    def who(req: Any) -> str:
+        return str(req.args["user"])
+
+    @app.route("/")
+    def index() -> str:
+        return who(request)
+
+    client = app.test_client()
+    with pytest.warns(CacheWarning, match="Request"):
+        assert client.get("/?user=ann").text == "ann"
+    assert client.get("/?user=bob").text == "bob"

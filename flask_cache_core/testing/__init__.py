@@ -16,12 +16,24 @@ pytest.register_assert_rewrite(
 )  # fmt: skip
 
 from .contract import BackendContract  # noqa: E402 - its asserts are rewritten as in a test module
-from .servers import MemcachedServer, RedisServer, Server, free_port, program  # noqa: E402
+from .servers import (  # noqa: E402
+    MemcachedServer,
+    RedisCluster,
+    RedisSentinel,
+    RedisServer,
+    SaslMemcachedServer,
+    Server,
+    free_port,
+    program,
+)
 
 __all__ = [
     "BackendContract",
     "MemcachedServer",
+    "RedisCluster",
+    "RedisSentinel",
     "RedisServer",
+    "SaslMemcachedServer",
     "Server",
     "free_port",
     "program",

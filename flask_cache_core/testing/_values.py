@@ -87,7 +87,7 @@ VALUES: dict[str, Any] = {
     "enum": Colour.RED,
     "dataclass": Product("tea", (Decimal("1.50"),)),
     "entry": Entry({"page": [1]}, 1.5, inf, 0.25, ("~tag|a",), ("token",), None, "maker"),
-    "variants": Variants(("Accept-Language",)),
+    "variants": Variants(("Accept-Language",), "token"),
 }
 
 
