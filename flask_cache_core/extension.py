@@ -468,7 +468,7 @@ class _Made(GivenCall):
 _KEPT: Final = (Entry, Variants)
 
 
-def _value_of(state: AppState, key: str, stored: Entry | Variants, default: Any) -> Any:
+def _value_of(state: AppState, key: str, stored: object, default: Any) -> Any:
     """What a decorator's caller would get now from what it stored, without computing."""
     if type(stored) is not Entry:
         return default

@@ -1,6 +1,7 @@
 """``@cached``: a view's answers by the request, or a function's value under a key of the app's own.
 
-Builds the key and asks `http` what may be stored; what is a hit is `lookup`'s to say.
+Builds the keys, inside of a request and from outside; what may be stored is for `answers` and
+`http` to say, and what is a hit for `lookup`.
 """
 
 from __future__ import annotations
@@ -20,17 +21,16 @@ from typing import (
 )
 from urllib.parse import parse_qsl, unquote
 
-from flask import Flask, Request, after_this_request, has_request_context, request
+from flask import Flask, Request, has_request_context, request
 from flask.views import View
 from werkzeug.datastructures import MultiDict
-from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BuildError
-from werkzeug.wrappers import Response
 
-from . import http, signals
+from . import http
+from .answers import CachedCall, CachedCoroutineCall, Resolved
 from .arguments import CallShape
-from .call import Call, FlightOptions, Outcome, Policy, Raised
-from .decorated import Awaited, Bound, Decorated, joined
+from .call import FlightOptions, Policy
+from .decorated import Awaited, Bound, Decorated
 from .entry import to_seconds
 from .errors import ConfigError
 from .keys import (
@@ -47,8 +47,6 @@ from .options import Condition, Tags, TagsOption
 from .typing import QueryArgs, Timeout
 
 if TYPE_CHECKING:
-    from flask.sessions import SessionMixin
-
     from .extension import Cache
     from .state import AppState
 
@@ -85,215 +83,6 @@ class CachedOptions(NamedTuple):
     flight: FlightOptions
 
 
-class _Resolved(NamedTuple):
-    """What the settings of one app make of the options."""
-
-    state: AppState
-    app: Flask
-    policy: Policy
-    responses: http.Policy
-    head: str
-    stamp_head: str
-    source: str
-    hash_method: HashMethod
-    #: Nobody but the entry has a say in what is a hit.
-    plain: bool
-    #: Nothing but the address makes the key.
-    by_address: bool
-
-
-class CachedCall(Call):
-    """One call of a cached view or function."""
-
-    __slots__ = (
-        "_args", "_base", "_cached", "_kwargs", "_request", "_resolved", "_session", "_was_read",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        cached: CachedFunction[..., Any],
-        resolved: _Resolved,
-        key: str,
-        stamps: tuple[str, ...],
-        req: Request | None,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        forced: bool,
-    ) -> None:
-        self._base = self.key = key
-        self.stamps = stamps
-        self.forced = forced
-        self.plain = resolved.plain and not forced
-        self._resolved = resolved
-        self._cached = cached
-        #: The request that this call answers; ``None`` for a function that is no view.
-        self._request = req
-        self._args = args
-        self._kwargs = kwargs
-
-    @property
-    def base(self) -> str:
-        return self._base
-
-    @property
-    def policy(self) -> Policy:
-        return self._resolved.policy
-
-    @property
-    def timeout(self) -> Timeout | None:
-        return self._cached.cache_timeout
-
-    def run(self) -> Any:
-        self._watch_session()
-        try:
-            return self._received(self._cached.uncached(*self._args, **self._kwargs))
-        except HTTPException as error:
-            return Raised(error)
-        finally:
-            self._unwatch_session()
-
-    def _watch_session(self) -> None:
-        """Of a function that is no view, only what it reads itself counts."""
-        self._was_read = False
-        self._session: SessionMixin | None = http.current_session()
-        if self._session is not None and self._request is None:
-            self._was_read = self._session.accessed
-            self._session.accessed = False
-
-    def _unwatch_session(self) -> None:
-        if self._session is not None and self._request is None:
-            read = self._session.accessed
-            self._session.accessed = read or self._was_read
-            self._was_read = read
-
-    def _received(self, value: Any) -> Any:
-        """Streams of a view pass through; other generators can be read only once."""
-        if self._request is None:
-            return joined(value)
-        if inspect.isgenerator(value):
-            return http.Recording(value, lambda chunks: self._judge_value(_in_one(chunks)))
-        if isinstance(value, Response) and value.is_streamed and not value.direct_passthrough:
-            head = (value.status, list(value.headers))  # before the app's hooks change them
-            value.response = http.Recording(
-                iter(value.response), lambda chunks: self._judge_stream(*head, chunks)
-            )
-        return value
-
-    def judge(self, value: Any) -> Outcome:
-        if isinstance(value, http.Recording):
-            return Outcome(None, store=False, later=value)
-        if isinstance(value, Response) and isinstance(value.response, http.Recording):
-            return Outcome(None, store=False, later=value.response)
-        return self._judge_value(value)
-
-    def _judge_stream(
-        self, status: str, headers: list[tuple[str, str]], chunks: list[Any]
-    ) -> Outcome:
-        body = b"".join(c.encode() if isinstance(c, str) else c for c in chunks)
-        return self._judge_value(Response(body, status=status, headers=headers))
-
-    def _judge_value(self, value: Any) -> Outcome:
-        options = self._cached.options
-        if value is None and not options.cache_none:
-            return Outcome(value, store=False)
-        answer = value
-        if type(value) is Raised:
-            assert isinstance(value.error, HTTPException)
-            answer = value.error.get_response()
-        keep = options.response_filter is None or bool(options.response_filter(answer))
-        if self._request is None:
-            return Outcome(self._kept(value), store=keep and self._is_for_all(value))
-        return self._judge_answer(value, self._as_response(answer), keep)
-
-    def _judge_answer(self, value: Any, response: Response | None, keep: bool) -> Outcome:
-        """Whether the answer to a request may be stored."""
-        assert self._request is not None
-        if response is None or response.is_streamed or response.direct_passthrough:
-            return Outcome(None, store=False)
-        own_key = self._cached.own_key
-        responses = self._resolved.responses
-        keep = keep and responses.keeps(response, self._session, own_key)
-        if responses.careful and self._request.method == "HEAD" and not own_key:
-            keep = False
-        vary: tuple[str, ...] = ()
-        if responses.careful and not own_key:
-            declared = {name.lower() for name in response.vary}
-            vary = tuple(sorted(declared - {n.lower() for n in self._headers_in_key()}))
-        stored = self._kept(value)
-        keep = keep and type(stored) is not Raised
-        timeout = value.timeout if isinstance(value, http.CachedResponse) else None
-        return Outcome(stored, keep, timeout or None, vary, failed=response.status_code >= 500)
-
-    def _headers_in_key(self) -> list[str]:
-        return [name for name in self._cached.vary_on if isinstance(name, str)]
-
-    def _is_for_all(self, value: Any) -> bool:
-        """Of a function that is no view: whether another user would get the same."""
-        return type(value) is not Raised and (self._cached.own_key or not self._was_read)
-
-    def _as_response(self, answer: Any) -> Response | None:
-        """The answer as Flask will see it; ``None`` for what is no answer."""
-        if isinstance(answer, Response):
-            return answer
-        try:
-            return self._resolved.app.make_response(answer)
-        except TypeError:
-            return None
-
-    def _kept(self, value: Any) -> Any:
-        """The form in which a value is kept; a `Raised` where there is none."""
-        if type(value) is Raised:
-            assert isinstance(value.error, HTTPException)
-            return http.StoredAbort.of(value.error) or value
-        if isinstance(value, Response) and not value.is_streamed:
-            return http.StoredResponse.of(value)
-        if isinstance(value, tuple) and self._request is not None:
-            return http.StoredResponse.of(self._resolved.app.make_response(value))
-        return value
-
-    def reveal(self, stored: Any) -> Any:
-        if type(stored) is str:
-            return stored
-        value = http.revealed(stored, self._resolved.app)
-        return Raised(value) if type(stored) is http.StoredAbort else value  # type: ignore[arg-type]
-
-    def is_stale(self, stored: Any) -> bool:
-        condition = self._cached.is_stale
-        if condition is None:
-            return False
-        return condition(http.revealed(stored, self._resolved.app), *self._args, **self._kwargs)
-
-    def variant(self, names: tuple[str, ...]) -> str:
-        if self._request is None:
-            return self.base
-        return variant_key(self.base, http.variant_text(self._request, names))
-
-    def announce(self, hit: bool) -> None:
-        if hit and self._cached.options.response_hit_indication and has_request_context():
-            after_this_request(_indicate)
-        if not self._resolved.state.settings.enable_signals:
-            return
-        signal = signals.cache_view_hit if hit else signals.cache_view_miss
-        signal.send(
-            cache=self._cached.owner, cache_key=self.key, args=self._args, kwargs=self._kwargs
-        )
-
-
-class CachedCoroutineCall(CachedCall):
-    """One call of a cached coroutine function."""
-
-    __slots__ = ()
-
-    async def run(self) -> Any:
-        self._watch_session()
-        try:
-            return self._received(await self._cached.uncached(*self._args, **self._kwargs))
-        except HTTPException as error:
-            return Raised(error)
-        finally:
-            self._unwatch_session()
-
-
 class CachedFunction(Decorated[P, R]):
     """What `Cache.cached` makes of a view or a function."""
 
@@ -319,7 +108,7 @@ class CachedFunction(Decorated[P, R]):
         self._by_authorization = "authorization" in named
         self._by_path = not self.own_key and "%s" in self._prefix
         self._by_address = self._by_path and not (self._by_query or self.vary_on or self._tags)
-        self._resolved: _Resolved | None = None
+        self._resolved: Resolved | None = None
 
     @overload
     def __get__(self, instance: None, owner: type | None = None, /) -> CachedFunction[P, R]: ...
@@ -381,7 +170,7 @@ class CachedFunction(Decorated[P, R]):
         own = inspect.unwrap(self.uncached)
         return any(view is not None and inspect.unwrap(view) is own for view in views)
 
-    def _resolve(self, state: AppState) -> _Resolved:
+    def _resolve(self, state: AppState) -> Resolved:
         settings, options = state.settings, self.options
         by_source = settings.source_check if options.source_check is None else options.source_check
         wanted = options.policy if options.policy is not None else settings.response_policy
@@ -389,7 +178,7 @@ class CachedFunction(Decorated[P, R]):
         source = source_digest(self.uncached) if by_source else ""
         setting = "CACHE_RESPONSE_POLICY" if options.policy is None else "policy"
         responses = http.policy_of(wanted, setting)
-        self._resolved = _Resolved(
+        self._resolved = Resolved(
             state,
             state.app,
             policy,
@@ -410,7 +199,7 @@ class CachedFunction(Decorated[P, R]):
 
     def _identify(
         self,
-        resolved: _Resolved,
+        resolved: Resolved,
         req: Request | None,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
@@ -449,11 +238,11 @@ class CachedFunction(Decorated[P, R]):
             args = (type(args[0]), *args[1:])
         return "|" + digest(self.owner.identities.text(self._shape.canonical(args, kwargs)))
 
-    def _given(self, resolved: _Resolved) -> str:
+    def _given(self, resolved: Resolved) -> str:
         prefix = self.options.key_prefix
         return check_key(prefix() if callable(prefix) else prefix) + resolved.source
 
-    def _plain_key(self, resolved: _Resolved, path: str, query: str) -> str:
+    def _plain_key(self, resolved: Resolved, path: str, query: str) -> str:
         return self._prefix.replace("%s", path) + query + resolved.source
 
     def _variant(self, req: Request | None) -> str:
@@ -461,7 +250,7 @@ class CachedFunction(Decorated[P, R]):
             return ""
         return "|" + digest(http.variant_text(req, self.vary_on))
 
-    def _query_digest(self, resolved: _Resolved, args: MultiDict[str, str]) -> str:
+    def _query_digest(self, resolved: Resolved, args: MultiDict[str, str]) -> str:
         """The parameters that count, whatever their order. Values of one name keep theirs: the
         first is what ``request.args`` answers.
         """
@@ -512,7 +301,7 @@ class CachedFunction(Decorated[P, R]):
             return key
         return variant_key(key, http.variant_text(req, declared.names))
 
-    def _wanted_query(self, resolved: _Resolved, query_args: QueryArgs | None) -> str:
+    def _wanted_query(self, resolved: Resolved, query_args: QueryArgs | None) -> str:
         if query_args is not None:
             return self._query_digest(resolved, _as_multi_dict(query_args))
         if has_request_context():
@@ -576,16 +365,7 @@ def _current_request() -> Request | None:
     return req
 
 
-def _indicate(response: Any) -> Any:
-    response.headers["hit_cache"] = True
-    return response
-
-
-def _in_one(chunks: list[Any]) -> Any:
-    return joined(chunk for chunk in chunks)
-
-
-def _identify_page(resolved: _Resolved, req: Request) -> tuple[str, tuple[str, ...]]:
+def _identify_page(resolved: Resolved, req: Request) -> tuple[str, tuple[str, ...]]:
     """The key of a page that nothing but its address makes, and its stamp."""
     key = view_key(resolved.head, *_origin(req.environ), "", req.path)
     return key, (resolved.stamp_head + req.path,)

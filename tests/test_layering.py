@@ -18,6 +18,7 @@ LAYERS = """
     flask_cache_core testing
     extension
     views templates memoize
+    answers
     decorated locks http
     aio
     lookup
