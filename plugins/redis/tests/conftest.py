@@ -6,99 +6,23 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import pytest
 import redis
 from flask_cache_core_redis import RedisBackend, flask_cache_backend
 
-from flask_cache_core.testing.servers import RedisServer, Server, free_port, program
+from flask_cache_core.testing import RedisCluster, RedisSentinel, RedisServer
 
 #: Long enough for a busy machine; tests of the budget itself set their own.
 PATIENCE = 10.0
 
 
-class SentinelServer(Server):
-    """One redis-sentinel that watches *master* under the name ``mymaster``."""
-
-    def __init__(self, master: RedisServer, *directives: str) -> None:
-        super().__init__()
-        self._config = self.directory / "sentinel.conf"
-        lines = [
-            f"port {self.port}",
-            "bind 127.0.0.1",
-            f"dir {self.directory}",
-            f"sentinel monitor mymaster 127.0.0.1 {master.port} 1",
-            "sentinel down-after-milliseconds mymaster 300",
-            "sentinel failover-timeout mymaster 2000",
-            *directives,
-        ]
-        self._config.write_text("\n".join(lines) + "\n")
-
-    def command(self) -> list[str]:
-        return [program("redis-server"), str(self._config), "--sentinel"]
-
-
-class ClusterServers:
-    """Primaries that share all slots; *replicas* follow the first one."""
-
-    def __init__(self, primaries: int = 3, replicas: int = 0, node_timeout: int = 5_000) -> None:
-        self._node_timeout = str(node_timeout)
-        self.primaries = [self._node() for _ in range(primaries)]
-        self.replicas = [self._node() for _ in range(replicas)]
-        self._stack = ExitStack()
-
-    def _node(self) -> RedisServer:
-        return RedisServer(
-            cluster_enabled="yes",
-            cluster_port=str(free_port()),
-            cluster_node_timeout=self._node_timeout,
-            repl_diskless_sync_delay="0",
-        )
-
-    @property
-    def nodes(self) -> list[RedisServer]:
-        return [*self.primaries, *self.replicas]
-
-    @property
-    def addresses(self) -> str:
-        return ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
+class ClusterServers(RedisCluster):
+    """With clients that talk to one node, whoever owns a key."""
 
     def client(self, node: RedisServer) -> Any:
-        return self._stack.enter_context(redis.Redis(port=node.port, decode_responses=True))
-
-    def __enter__(self) -> Self:
-        for node in self.nodes:
-            self._stack.enter_context(node)
-        clients = [self.client(node) for node in self.nodes]
-        step = 16384 // len(self.primaries) + 1
-        for number, client in enumerate(clients):
-            client.execute_command("CLUSTER SET-CONFIG-EPOCH", number + 1)
-            bus = self.nodes[0].options["cluster_port"]
-            client.execute_command("CLUSTER MEET", "127.0.0.1", self.nodes[0].port, bus)
-        for number, _ in enumerate(self.primaries):
-            last = min((number + 1) * step, 16384) - 1
-            clients[number].execute_command("CLUSTER ADDSLOTSRANGE", number * step, last)
-        until(lambda: all(_sees(client, len(clients)) for client in clients))
-        first = clients[0].execute_command("CLUSTER MYID")
-        for client in clients[len(self.primaries) :]:
-            client.execute_command("CLUSTER REPLICATE", first)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stack.close()
-
-
-def _sees(client: Any, count: int) -> bool:
-    info = client.execute_command("CLUSTER INFO")
-    return bool(info["cluster_state"] == "ok" and int(info["cluster_known_nodes"]) == count)
+        return self._running.enter_context(redis.Redis(port=node.port, decode_responses=True))
 
 
 def until(condition: Callable[[], object], seconds: float = 30) -> None:
@@ -190,8 +114,8 @@ def client(server: RedisServer) -> Iterator[redis.Redis]:
 
 
 @pytest.fixture(scope="session")
-def sentinel_server() -> Iterator[SentinelServer]:
-    with RedisServer() as master, SentinelServer(master) as running:
+def sentinel_server() -> Iterator[RedisSentinel]:
+    with RedisServer() as master, RedisSentinel(master) as running:
         yield running
 
 
@@ -214,8 +138,8 @@ def _until() -> Callable[..., None]:
 
 
 @pytest.fixture(scope="session")
-def sentinel_type() -> type[SentinelServer]:
-    return SentinelServer
+def sentinel_type() -> type[RedisSentinel]:
+    return RedisSentinel
 
 
 @pytest.fixture(scope="session")
