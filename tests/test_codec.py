@@ -106,7 +106,8 @@ TYPED: list[Any] = [
     Color.RED, Level.LOW, Right.READ, Right.READ | Right.WRITE, Point(1, [2]), Point("a", None),
     User("a", ["b"]), Frozen("a"), Slotted("a"), [User("a"), {"u": User("b")}],
     Entry([1, (2,)], 1.5, math.inf, 0.1, ("s", "t"), ("x", "y"), "b", "m"),
-    Entry(None, 0, 0, 0), Entry(5, 0, 0, 0), Entry("x", 0, 0, 0, ("k",), (Variants(("a",), "t"),)), Variants(("a", "b"), "t"),
+    Entry(None, 0, 0, 0), Entry(5, 0, 0, 0), Variants(("a", "b"), "t"),
+    Entry("x", 0, 0, 0, ("k",), (Variants(("a",), "t"),)),
     Entry(bytearray(b"x"), 0, 0, 0),
     StoredResponse("200 OK", (("A", "b"),), b"body"), StoredAbort(404, None), StoredAbort(403, "x"),
 ]  # fmt: skip

@@ -45,9 +45,11 @@ def prefix() -> str:
 def make(memcached_servers: list[MemcachedServer], prefix: str) -> Callable[..., MemcachedCache]:
     """Backends under one new prefix, on one server unless *servers* says otherwise."""
     default = [memcached_servers[0].address]
-    return lambda servers=default, **options: MemcachedCache(
-        servers, **{"key_prefix": prefix, "timeout": 5} | options
-    )
+
+    def backend(servers: list[str] = default, **options: Any) -> MemcachedCache:
+        return MemcachedCache(servers, **{"key_prefix": prefix, "timeout": 5} | options)
+
+    return backend
 
 
 @pytest.fixture
@@ -241,12 +243,13 @@ def test_an_app_starts_with_the_server_down_and_errors_say_where(client: str) ->
 def test_a_restart_is_survived(client: str, prefix: str) -> None:
     with MemcachedServer() as server:
         backend = MemcachedCache([server.address], key_prefix=prefix, client=client, timeout=5)
-        for write in (
+        writes: list[Callable[[], object]] = [
             lambda: backend.set("key", 1),
             lambda: backend.inc("n"),
             lambda: backend.add("key", 1),
             lambda: backend.store({"key": 1}, 9, {}, 9),
-        ):
+        ]
+        for write in writes:
             backend.get_many("key", "other")
             server.kill()
             server.start()
