@@ -47,7 +47,8 @@ def make(memcached_servers: list[MemcachedServer], prefix: str) -> Callable[...,
     default = [memcached_servers[0].address]
 
     def backend(servers: list[str] = default, **options: Any) -> MemcachedCache:
-        return MemcachedCache(servers, **{"key_prefix": prefix, "timeout": 5} | options)
+        options = {"key_prefix": prefix, "timeout": 5, **options}
+        return MemcachedCache(servers, **options)
 
     return backend
 
