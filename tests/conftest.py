@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from distributions import build_all
 from flask import Flask
 
 from flask_cache_core import Cache
@@ -18,3 +21,11 @@ def app() -> Flask:
 @pytest.fixture
 def cache(app: Flask) -> Cache:
     return Cache(app, config={"CACHE_TYPE": "simple"})
+
+
+@pytest.fixture(scope="session")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An sdist and a wheel of each distribution."""
+    place = tmp_path_factory.mktemp("dist")
+    build_all(place)
+    return place

@@ -5,19 +5,12 @@ from __future__ import annotations
 import configparser
 import re
 import subprocess
-import sys
 import tarfile
-import tomllib
-import venv
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import pytest
-
-ROOT = Path(__file__).parents[1]
-PLUGINS = {path.name: path for path in sorted((ROOT / "plugins").iterdir()) if path.is_dir()}
-PROJECTS = {"core": ROOT, **PLUGINS}
+from distributions import PLUGINS, PROJECTS, ROOT, Environment, built, described, run
 
 RESOLVE = """
 from flask import Flask
@@ -25,32 +18,6 @@ from flask_cache_core import Cache
 cache = Cache(Flask("app"), config={"CACHE_TYPE": "redis"})
 print(type(cache.cache).__module__)
 """
-
-
-def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-
-
-def described(project: str) -> dict[str, Any]:
-    text = (PROJECTS[project] / "pyproject.toml").read_text()
-    found: dict[str, Any] = tomllib.loads(text)["project"]
-    return found
-
-
-def built(dist: Path, project: str, ending: str) -> Path:
-    name = described(project)["name"].replace("-", "_")
-    (found,) = dist.glob(f"{name}-[0-9]*{ending}")
-    return found
-
-
-@pytest.fixture(scope="module")
-def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An sdist of each project, and a wheel that was made from the sdist."""
-    place = tmp_path_factory.mktemp("dist")
-    for project in PROJECTS.values():
-        build = run(sys.executable, "-m", "build", "--no-isolation", "--outdir", place, project)
-        assert build.returncode == 0, build.stdout + build.stderr
-    return place
 
 
 @pytest.mark.parametrize("project", PROJECTS)
@@ -105,20 +72,9 @@ def test_the_pins_are_versions_and_name_no_index() -> None:
     assert {pin.partition("==")[0].lower() for pin in pins} >= {"flask", "pluggy", "pytest", "mypy"}
 
 
-class Environment:
-    """A virtual environment with nothing in it but pip."""
-
-    def __init__(self, place: Path) -> None:
-        venv.create(place, with_pip=True)
-        self.python = place / "bin" / "python"
-
-    def install(self, *what: str | Path) -> None:
-        pip = run(self.python, "-m", "pip", "install", "-q", "-c", ROOT / "constraints.txt", *what)
-        assert pip.returncode == 0, pip.stdout + pip.stderr
-
-    def resolve_redis(self) -> subprocess.CompletedProcess[str]:
-        """An app of its own, away from the repository, with ``CACHE_TYPE = "redis"``."""
-        return run(self.python, "-I", "-W", "error", "-c", RESOLVE)
+def resolve_redis(environment: Environment) -> subprocess.CompletedProcess[str]:
+    """An app of its own, away from the repository, with ``CACHE_TYPE = "redis"``."""
+    return run(environment.python, "-I", "-W", "error", "-c", RESOLVE)
 
 
 def test_the_core_alone_says_what_to_install_and_that_installs_it(
@@ -126,12 +82,12 @@ def test_the_core_alone_says_what_to_install_and_that_installs_it(
 ) -> None:
     clean = Environment(tmp_path / "venv")
     clean.install(built(dist, "core", ".whl"))
-    without = clean.resolve_redis()
+    without = resolve_redis(clean)
     assert without.returncode != 0
     assert "pip install flask-cache-core[redis]" in without.stderr
     assert "UnknownBackendError" in without.stderr
 
     clean.install("--find-links", dist, "flask-cache-core[redis]")
-    with_plug_in = clean.resolve_redis()
+    with_plug_in = resolve_redis(clean)
     assert with_plug_in.returncode == 0, with_plug_in.stderr
     assert with_plug_in.stdout.startswith("flask_cache_core_redis")
