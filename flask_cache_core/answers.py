@@ -65,7 +65,6 @@ class CachedCall(Call):
         self._base = self.key = key
         self.stamps = stamps
         self.forced = forced
-        self.plain = resolved.plain and not forced
         self._resolved = resolved
         self._cached = cached
         #: The request that this call answers; ``None`` for a function that is no view.

@@ -112,7 +112,7 @@ class Raised(NamedTuple):
 class Call:
     """One call of something cached. Subclasses say how it is made, and what is done with it."""
 
-    __slots__ = ("forced", "key", "plain", "stamps")
+    __slots__ = ("forced", "key", "stamps")
 
     #: Where the value is kept.
     key: str
@@ -120,8 +120,6 @@ class Call:
     stamps: tuple[str, ...]
     #: Compute, even where a value is stored.
     forced: bool
-    #: Nobody but the entry itself has a say in what is a hit.
-    plain: bool
 
     @property
     def policy(self) -> Policy:
@@ -181,7 +179,6 @@ class GivenCall(Call):
         self.key = key
         self.stamps = stamps
         self.forced = False
-        self.plain = not policy.beta
         self._policy = policy
         self._timeout = timeout
         self._maker = maker

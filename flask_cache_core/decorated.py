@@ -9,16 +9,30 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Generic, ParamSpec, TypeVar, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Concatenate,
+    Generic,
+    ParamSpec,
+    TypeAlias,
+    TypeVar,
+    overload,
+)
 
 from .call import Raised
-from .lookup import fetch
+from .entry import Entry
+from .lookup import Missed, fetch, glance
 
 if TYPE_CHECKING:
     from .call import Call
     from .extension import Cache
     from .state import AppState
     from .typing import Timeout
+
+#: A key, its stamps, the options as they are resolved, and what else the call has to know.
+Asked: TypeAlias = tuple[str, tuple[str, ...], Any, Any]
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -64,8 +78,17 @@ class Decorated(Generic[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         state = self.owner.state()
-        call = self.call_for(state, args, kwargs) if state.enabled else None
-        return self.uncached(*args, **kwargs) if call is None else self.answer(state, call)
+        asked = self.asked(state, args, kwargs) if state.enabled else None
+        if asked is None:
+            return self.uncached(*args, **kwargs)
+        key, stamps, resolved, _ = asked
+        missed: Missed | None = None
+        if resolved.plain and not (state.varying or state.inherited):
+            seen = glance(state, key, stamps)
+            if type(seen) is Entry:
+                return seen.value if type(seen.value) is str else self.revealed(state, seen.value)  # type: ignore[return-value]
+            missed = seen  # type: ignore[assignment]
+        return self.answer(state, self.call_of(asked, args, kwargs), missed)
 
     @overload
     def __get__(self, instance: None, owner: type | None = None, /) -> Decorated[P, R]: ...
@@ -78,23 +101,32 @@ class Decorated(Generic[P, R]):
     def __get__(self, instance: Any, owner: type | None = None, /) -> Any:
         return self if instance is None else self.binds(self, instance)
 
-    def call_for(
-        self,
-        state: AppState,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        *,
-        forced: bool = False,
-    ) -> Call | None:
+    def asked(self, state: AppState, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Asked | None:
         """What to look up for these arguments; ``None`` where the cache is to be bypassed."""
         raise NotImplementedError  # pragma: no cover
 
-    def answer(self, state: AppState, call: Call) -> R:
+    def call_of(
+        self, asked: Asked, args: tuple[Any, ...], kwargs: dict[str, Any], *, forced: bool = False
+    ) -> Call:
+        """The call of what was asked for; *forced*, even where a value is stored."""
+        raise NotImplementedError  # pragma: no cover
+
+    def revealed(self, state: AppState, stored: Any) -> R:
+        """The value, or the exception, that a stored one stands for."""
+        value: R = stored
+        return value
+
+    def answer(self, state: AppState, call: Call, missed: Missed | None = None) -> R:
         """The value of *call*, or the exception that it stands for."""
-        value = fetch(state, call)
-        if type(value) is Raised:
-            raise value.error
-        return value  # type: ignore[no-any-return]
+        return _delivered(fetch(state, call, missed))  # type: ignore[no-any-return]
+
+    def anew(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
+        """Compute the value for these arguments, store it and return it."""
+        state = self.owner.state()
+        asked = self.asked(state, args, kwargs) if state.enabled else None
+        if asked is None:
+            return self.uncached(*args, **kwargs)
+        return self.answer(state, self.call_of(asked, args, kwargs, forced=True))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.__module__}.{self.__wrapped__.__qualname__}>"  # type: ignore[attr-defined]
@@ -125,18 +157,23 @@ class Awaited(Decorated[P, R], functools.partial[Any]):
     async def _awaited(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Begin only when awaited, as a coroutine function does."""
         state = self.owner.state()
-        call = self.call_for(state, args, kwargs) if state.enabled else None
-        if call is None:
+        asked = self.asked(state, args, kwargs) if state.enabled else None
+        if asked is None:
             return await self.uncached(*args, **kwargs)  # type: ignore[misc]
-        return await self.answer(state, call)
+        return await self.answer(state, self.call_of(asked, args, kwargs))
 
-    async def answer(self, state: AppState, call: Call) -> Any:  # type: ignore[override]
+    async def answer(  # type: ignore[override]
+        self, state: AppState, call: Call, missed: Missed | None = None
+    ) -> Any:
         from . import aio  # imports asyncio, which an app without coroutines does not need
 
-        value = await aio.fetch(state, call)
-        if type(value) is Raised:
-            raise value.error
-        return value
+        return _delivered(await aio.fetch(state, call))
+
+
+def _delivered(value: Any) -> Any:
+    if type(value) is Raised:
+        raise value.error
+    return value
 
 
 def joined(value: Any) -> Any:

@@ -31,7 +31,7 @@ from .versions import BARRIER_LIFE, STAMP_LIFE
 if TYPE_CHECKING:
     from .state import AppState
 
-__all__ = ["fetch", "fresh", "hit", "peek", "put", "read", "resolve"]
+__all__ = ["Missed", "fetch", "fresh", "glance", "hit", "peek", "put", "read", "resolve"]
 
 logger = logging.getLogger("flask_cache_core")
 
@@ -57,29 +57,56 @@ class Reading(NamedTuple):
     """How many computations had ended in this process before it was read."""
 
 
-def fetch(state: AppState, call: Call) -> Any:
-    """The value of *call*: from the cache, from whoever computes it already, or computed."""
+class Missed(NamedTuple):
+    """What `glance` found that was no plain hit."""
+
+    found: list[Any] | None
+    landings: int
+
+
+def glance(state: AppState, key: str, stamps: tuple[str, ...]) -> Entry | Missed:
+    """The entry under *key*, if it is valid and its time is not over: the hot path of all.
+
+    For those in whose hits nobody else has a say. All that is no such hit is for `fetch`.
+    """
     landings = state.flights.landings
-    stamps = _stamps(state, call) if state.inherited or state.varying else call.stamps
-    found = _ask(state, call, stamps)
-    if found is not None and call.plain:
-        entry = found[0]
-        if (
-            type(entry) is Entry
-            and _holds(entry, call, stamps, found)
-            and entry.fresh_until > time.time()
-        ):
-            state.hits += 1
-            if current.get() is not None:
-                _inherit(zip(entry.stamps, entry.tokens, strict=True))
-            return entry.value if type(entry.value) is str else call.reveal(entry.value)
-    reading = _interpret(state, call, stamps, found, landings) or read(state, call)
+    if state.barriers:
+        found = state.get_many(key, *stamps, barrier_key(key))
+    else:
+        found = state.get_many(key, *stamps)
+    if found is None or type(entry := found[0]) is not Entry:
+        return Missed(found, landings)
+    if entry.tokens != tuple(found[1 : len(stamps) + 1]) or entry.stamps != stamps:
+        return Missed(found, landings)
+    if state.barriers and found[-1] is not None and found[-1] != entry.barrier:
+        return Missed(found, landings)
+    if entry.fresh_until <= time.time() or entry.maker:
+        return Missed(found, landings)
+    state.hits += 1
+    if current.get() is not None:
+        _inherit(zip(stamps, entry.tokens, strict=True))
+    return entry
+
+
+def fetch(state: AppState, call: Call, missed: Missed | None = None) -> Any:
+    """The value of *call*: from the cache, from whoever computes it already, or computed.
+
+    :param missed: what a `glance` at it found.
+    """
+    reading = _first_reading(state, call, missed)
     if fresh(state, call, reading):
         return hit(state, call, reading.entry)
     ran = _drive(resolve(state, call, reading), call)
     if ran.error is not None:
         raise ran.error
     return ran.value
+
+
+def _first_reading(state: AppState, call: Call, missed: Missed | None) -> Reading:
+    reading = None
+    if missed is not None:
+        reading = _interpret(state, call, call.stamps, missed.found, missed.landings)
+    return reading or read(state, call)
 
 
 def _stamps(state: AppState, call: Call) -> tuple[str, ...]:

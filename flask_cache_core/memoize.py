@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Final, NamedTuple, ParamSpec
 from . import signals
 from .arguments import CallShape
 from .call import Call, FlightOptions, Outcome, Policy
-from .decorated import Awaited, Bound, BoundCoroutine, Decorated, joined
+from .decorated import Asked, Awaited, Bound, BoundCoroutine, Decorated, joined
 from .entry import to_seconds
 from .errors import AmbiguousNameError, ConfigError, UnknownNameError
 from .keys import HashMethod, digest, function_stamp, instance_stamp, memoize_key
@@ -110,18 +110,9 @@ class Memoized(Decorated[P, R]):
     def __get__(self, instance: Any, owner: type | None = None, /) -> Any:
         return self if instance is None else self.binds(self, instance)
 
-    def call_for(
-        self,
-        state: AppState,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        *,
-        forced: bool = False,
-    ) -> MemoizedCall | None:
+    def asked(self, state: AppState, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Asked | None:
         if self._unless is not None and self._unless(self.uncached, *args, **kwargs):
             return None
-        if self._forced is not None:
-            forced = forced or self._forced(*args, **kwargs)
         resolved = self._resolved
         if resolved is None or resolved.state is not state:
             resolved = self._resolve(state)
@@ -130,6 +121,14 @@ class Memoized(Decorated[P, R]):
         except Exception:
             self._without_key(state, args, kwargs)
             return None
+        return key, stamps, resolved, None
+
+    def call_of(
+        self, asked: Asked, args: tuple[Any, ...], kwargs: dict[str, Any], *, forced: bool = False
+    ) -> MemoizedCall:
+        key, stamps, resolved, _ = asked
+        if self._forced is not None:
+            forced = forced or self._forced(*args, **kwargs)
         return MemoizedCall(self, resolved, key, stamps, args, kwargs, forced)
 
     def _without_key(self, state: AppState, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -155,7 +154,7 @@ class Memoized(Decorated[P, R]):
             name,
             function_stamp(self.name),
             options.hash_method or settings.hash_method,
-            not (self.is_stale or settings.enable_signals or policy.beta),
+            not (self._forced or self.is_stale or settings.enable_signals or policy.beta),
             not state.backend.in_process or options.hash_method is not None,
         )
         return self._resolved
@@ -202,9 +201,7 @@ class Memoized(Decorated[P, R]):
 
     def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Compute the value for these arguments now, store it and return it."""
-        state = self.owner.state()
-        call = self.call_for(state, args, kwargs, forced=True) if state.enabled else None
-        return self.uncached(*args, **kwargs) if call is None else self.answer(state, call)
+        return self.anew(args, kwargs)
 
     def delete_memoized(self) -> None:
         """Forget all values of this function."""
@@ -246,7 +243,6 @@ class MemoizedCall(Call):
         self.key = key
         self.stamps = stamps
         self.forced = forced
-        self.plain = resolved.plain and not forced
         self._resolved = resolved
         self._memoized = memoized
         self._args = args

@@ -30,7 +30,7 @@ from . import http
 from .answers import CachedCall, CachedCoroutineCall, Resolved
 from .arguments import CallShape
 from .call import FlightOptions, Policy
-from .decorated import Awaited, Bound, Decorated
+from .decorated import Asked, Awaited, Bound, Decorated
 from .entry import to_seconds
 from .errors import ConfigError
 from .keys import (
@@ -121,14 +121,7 @@ class CachedFunction(Decorated[P, R]):
     def __get__(self, instance: Any, owner: type | None = None, /) -> Any:
         return self if instance is None else self.binds(self, instance)
 
-    def call_for(
-        self,
-        state: AppState,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        *,
-        forced: bool = False,
-    ) -> CachedCall | None:
+    def asked(self, state: AppState, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Asked | None:
         if self._unless is not None and self._unless(self.uncached, *args, **kwargs):
             return None
         resolved = self._resolved
@@ -156,10 +149,21 @@ class CachedFunction(Decorated[P, R]):
                 raise
             logger.warning("%r is not answered from the cache: no key.", self, exc_info=True)
             return None
+        return key, stamps, resolved, req if is_view else None
+
+    def call_of(
+        self, asked: Asked, args: tuple[Any, ...], kwargs: dict[str, Any], *, forced: bool = False
+    ) -> CachedCall:
+        key, stamps, resolved, req = asked
         if self._forced is not None:
             forced = forced or self._forced(*args, **kwargs)
-        req = req if is_view else None
         return self.makes(self, resolved, key, stamps, req, args, kwargs, forced)
+
+    def revealed(self, state: AppState, stored: Any) -> R:
+        value: Any = http.revealed(stored, state.app)
+        if type(stored) is http.StoredAbort:
+            raise value
+        return value  # type: ignore[no-any-return]
 
     def _is_view(self, app: Flask, req: Request, args: tuple[Any, ...]) -> bool:
         """Whether this call answers the request, rather than being made on the way to it."""
@@ -188,7 +192,8 @@ class CachedFunction(Decorated[P, R]):
             source,
             options.hash_method or settings.hash_method,
             not (
-                self.is_stale
+                self._forced
+                or self.is_stale
                 or settings.enable_signals
                 or options.response_hit_indication
                 or policy.beta
