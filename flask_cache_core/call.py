@@ -5,6 +5,7 @@ Decorators subclass `Call`. Must not know how anything is looked up, stored or c
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypedDict
@@ -109,7 +110,7 @@ class Raised(NamedTuple):
     error: Exception
 
 
-class Call:
+class Call(ABC):
     """One call of something cached. Subclasses say how it is made, and what is done with it."""
 
     __slots__ = ("forced", "key", "stamps")
@@ -122,12 +123,14 @@ class Call:
     forced: bool
 
     @property
+    @abstractmethod
     def policy(self) -> Policy:
-        raise NotImplementedError  # pragma: no cover
+        """How the value is computed and kept."""
 
     @property
+    @abstractmethod
     def timeout(self) -> Timeout | None:
-        raise NotImplementedError  # pragma: no cover
+        """For how long; ``None`` is the default."""
 
     @property
     def maker(self) -> str:
@@ -139,9 +142,9 @@ class Call:
         """The key of the page that `key` may be a variant of."""
         return self.key
 
+    @abstractmethod
     def run(self) -> Any:
         """Compute; a coroutine where the caller is one."""
-        raise NotImplementedError  # pragma: no cover
 
     def judge(self, value: Any) -> Outcome:
         """Decide what becomes of a computed value."""
@@ -159,14 +162,14 @@ class Call:
         """The key of the variant, by these request headers, that this call is for."""
         return self.base
 
-    def announce(self, hit: bool) -> None:
+    def announce(self, hit: bool) -> None:  # noqa: B027 - optional
         """Tell the app whether the value was there."""
 
 
 class GivenCall(Call):
-    """A call whose key, policy and timeout are simply given."""
+    """A call whose key, policy and timeout are simply given, and so is what makes the value."""
 
-    __slots__ = ("_maker", "_policy", "_timeout")
+    __slots__ = ("_make", "_maker", "_policy", "_timeout")
 
     def __init__(
         self,
@@ -174,6 +177,7 @@ class GivenCall(Call):
         stamps: tuple[str, ...],
         policy: Policy,
         timeout: Timeout | None,
+        make: Callable[[], Any],
         maker: str = "",
     ) -> None:
         self.key = key
@@ -181,7 +185,11 @@ class GivenCall(Call):
         self.forced = False
         self._policy = policy
         self._timeout = timeout
+        self._make = make
         self._maker = maker
+
+    def run(self) -> Any:
+        return self._make()
 
     @property
     def policy(self) -> Policy:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import (
     TYPE_CHECKING,
@@ -60,7 +61,7 @@ class Bound(Generic[P, R]):
         return f"<bound {self.__func__!r} of {self.__self__!r}>"
 
 
-class Decorated(Generic[P, R]):
+class Decorated(ABC, Generic[P, R]):
     """A function whose values are cached.
 
     :ivar uncached: the function itself.
@@ -101,15 +102,15 @@ class Decorated(Generic[P, R]):
     def __get__(self, instance: Any, owner: type | None = None, /) -> Any:
         return self if instance is None else self.binds(self, instance)
 
+    @abstractmethod
     def asked(self, state: AppState, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Asked | None:
         """What to look up for these arguments; ``None`` where the cache is to be bypassed."""
-        raise NotImplementedError  # pragma: no cover
 
+    @abstractmethod
     def call_of(
         self, asked: Asked, args: tuple[Any, ...], kwargs: dict[str, Any], *, forced: bool = False
     ) -> Call:
         """The call of what was asked for; *forced*, even where a value is stored."""
-        raise NotImplementedError  # pragma: no cover
 
     def revealed(self, state: AppState, stored: Any) -> R:
         """The value, or the exception, that a stored one stands for."""

@@ -240,7 +240,7 @@ class Cache:
         seconds = to_seconds(timeout, state.backend.default_timeout)
         if tags:
             policy = Policy.of({}, state.settings)
-            return put(state, GivenCall(key, stamps(tags), policy, seconds), value)
+            return put(state, GivenCall(key, stamps(tags), policy, seconds, lambda: value))
         write = functools.partial(state.backend.set, key, value, seconds, **options)
         return state.store.direct(write, (key,)) not in (False, MISSING)
 
@@ -313,7 +313,7 @@ class Cache:
         if not state.enabled:
             return factory()
         resolved = Policy.of(policy, state.settings)
-        value: R = fetch(state, _Made(check_key(key), stamps(tags), resolved, timeout, factory))
+        value: R = fetch(state, GivenCall(check_key(key), stamps(tags), resolved, timeout, factory))
         return value
 
     def invalidate_tags(self, *tags: str) -> None:
@@ -445,23 +445,6 @@ class Cache:
         if not isinstance(found, CachedFunction):
             raise TypeError(f"{view!r} is no function that @cache.cached() returned.")
         return found.delete(path, query_args, view_args)
-
-
-class _Made(GivenCall):
-    """A value that a factory makes."""
-
-    __slots__ = ("run",)
-
-    def __init__(
-        self,
-        key: str,
-        asked: tuple[str, ...],
-        policy: Policy,
-        timeout: Timeout | None,
-        factory: Callable[[], object],
-    ) -> None:
-        super().__init__(key, asked, policy, timeout)
-        self.run = factory  # type: ignore[method-assign]
 
 
 #: What decorators store.

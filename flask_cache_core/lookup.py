@@ -233,13 +233,17 @@ def _inherit(stamps: Any) -> None:
 
 def peek(state: AppState, key: str, stored: Entry) -> Entry | None:
     """*stored*, which was read from *key*, or what has replaced it, if valid and fresh."""
-    call = GivenCall(key, stored.stamps, _ANY_POLICY, None, stored.maker)
+    call = GivenCall(key, stored.stamps, _ANY_POLICY, None, _nothing, stored.maker)
     reading = read(state, call)
     return reading.entry if fresh(state, call, reading) else None
 
 
-def put(state: AppState, call: Call, value: object) -> bool:
-    """Store a value that was made elsewhere, under the stamps of *call* as they are now."""
+def _nothing() -> None:
+    """What a `peek` computes."""
+
+
+def put(state: AppState, call: Call) -> bool:
+    """Store what *call* makes, under its stamps as they are now; whether it was stored."""
     reading = read(state, call)
     if not reading.answered:
         return False
@@ -247,7 +251,7 @@ def put(state: AppState, call: Call, value: object) -> bool:
     basis = _basis(state, call, reading)
     try:
         writing = _Writing(call, basis, time.time(), 0)
-        return _write(state, writing, Outcome(value), flight, None)
+        return _write(state, writing, Outcome(call.run()), flight, None)
     finally:
         state.versions.settle(basis.new)
         state.flights.end(flight)

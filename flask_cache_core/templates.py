@@ -6,7 +6,7 @@ Turns a fragment into a key and a call; what is a hit is `lookup`'s to say.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import Environment, nodes
@@ -105,7 +105,7 @@ class CacheExtension(Extension):
         if not state.enabled:
             return caller()
         policy = Policy.of({}, state.settings)
-        call = FragmentCall(key, stamps(tags), policy, timeout, maker, caller)
+        call = GivenCall(key, stamps(tags), policy, timeout, caller, maker)
         if self.environment.is_async:
             return _awaited(state, call)
         return fetch(state, call)
@@ -129,24 +129,3 @@ async def _awaited(state: AppState, call: Call) -> Any:
     from . import aio
 
     return await aio.fetch(state, call)
-
-
-class FragmentCall(GivenCall):
-    """One rendering of a fragment."""
-
-    __slots__ = ("_caller",)
-
-    def __init__(
-        self,
-        key: str,
-        stamps: tuple[str, ...],
-        policy: Policy,
-        timeout: Timeout | None,
-        maker: str,
-        caller: Callable[[], str | Awaitable[str]],
-    ) -> None:
-        super().__init__(key, stamps, policy, timeout, maker)
-        self._caller = caller
-
-    def run(self) -> Any:
-        return self._caller()

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -40,7 +41,7 @@ def program(name: str) -> str:
     pytest.skip(message)
 
 
-class Server:
+class Server(ABC):
     """One process that listens on a port of its own, in a directory of its own.
 
     Subclasses give the command. Servers can be paused and killed: outages are real here.
@@ -57,9 +58,9 @@ class Server:
             raise RuntimeError(f"{type(self).__name__} was not started")
         return self._process.pid
 
+    @abstractmethod
     def command(self) -> list[str]:
         """The program and its arguments."""
-        raise NotImplementedError
 
     def environment(self) -> dict[str, str]:
         return dict(os.environ)
