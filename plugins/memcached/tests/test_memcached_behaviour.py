@@ -273,9 +273,9 @@ def test_a_server_that_hangs_costs_the_time_budget(client: str, prefix: str) -> 
             with pytest.raises(BackendError):
                 operation()
         assert time.monotonic() - started < 5
-        server.resume()
-        assert backend.set("key", "again") is True
-        assert backend.get("key") == "again"
+        server.resume()  # and the server may yet carry out what nobody waits for any more
+        assert backend.set("another key", "again") is True
+        assert backend.get("another key") == "again"
 
 
 def test_a_blocking_pool_opens_no_more_than_it_may(
