@@ -389,9 +389,11 @@ def _from_extension(code: int, data: bytes) -> object:
 
 
 def _pack(value: object) -> bytes:
-    packed: Any = msgpack.packb(
-        value, default=_to_extension, strict_types=True, unicode_errors="surrogatepass"
+    """With a buffer of its own that is small: entries nest several of these."""
+    packer = msgpack.Packer(
+        default=_to_extension, strict_types=True, unicode_errors="surrogatepass", buf_size=2048
     )
+    packed: Any = packer.pack(value)
     assert isinstance(packed, bytes)
     return packed
 

@@ -30,8 +30,8 @@ class Flight:
     """One running computation of the value under one key."""
 
     __slots__ = (
-        "_done", "_frozen", "_listeners", "barred", "key", "parent", "passed", "seen", "stamps",
-        "tags", "used", "waiting_for",
+        "_done", "_frozen", "_listeners", "barred", "followed", "key", "parent", "passed", "seen",
+        "stamps", "tags", "used", "waiting_for",
     )  # fmt: skip
 
     def __init__(self, key: str, stamps: tuple[str, ...], seen: object = None) -> None:
@@ -42,6 +42,8 @@ class Flight:
         self.parent = current.get()
         #: Something that it depends on was invalidated after it began.
         self.barred = False
+        #: Somebody waits for it.
+        self.followed = False
         #: Its result is for its own caller only.
         self.passed = False
         #: The tags of what it used so far: stamp key to token.
@@ -69,7 +71,7 @@ class Flight:
     def land(self, value: object, *, share: bool) -> None:
         """Finish. Followers get copies of *value* if it may be shared."""
         self.passed = not share
-        if share:
+        if share and self.followed:
             try:
                 self._frozen = freeze(value)
             except SerializationError:
@@ -143,6 +145,7 @@ class Flights:
         with self._lock:
             flight = self._joinable.get(key)
             if flight is not None and flight.seen == seen:
+                flight.followed = True
                 return flight, False
             flight = self._joinable[key] = Flight(key, stamps, seen)
             self._running.add(flight)
