@@ -295,7 +295,7 @@ _TYPES: Final[dict[type, _Type]] = {
     Counter: _Type(17, dict, Counter),
     Entry: _Type(
         18,
-        lambda v: [_boxed(v.value), *v[1:]],
+        lambda v: [_boxed(v.value), *v[1:4], list(v.stamps), list(v.tokens), *v[6:]],
         lambda p: Entry._make([*p[:4], tuple(p[4]), tuple(p[5]), *p[6:]]),
     ),
     Variants: _Type(19, lambda v: [list(v.names), v.token], lambda p: Variants(tuple(p[0]), p[1])),
