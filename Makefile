@@ -1,7 +1,8 @@
 # Every target does all its own set-up. On a fresh Debian: `make demo`, `make test`.
 
 PYTHON ?= python3
-BIN := .venv/bin
+VENV ?= .venv
+BIN := $(VENV)/bin
 CONSTRAINTS := constraints.txt
 
 PLUGINS := $(sort $(wildcard plugins/*))
@@ -10,23 +11,24 @@ EXAMPLE_PLUGIN := examples/third_party_backend
 SOURCES := flask_cache_core $(PLUGIN_PACKAGES) examples
 PROJECTS := pyproject.toml $(addsuffix /pyproject.toml,$(PLUGINS) $(EXAMPLE_PLUGIN))
 
-.PHONY: help demo serve test lint types check servers dist bench clean
+.PHONY: help demo serve test contract lint types check servers dist bench clean
 
 help:
 	@echo "make demo     run the example app over HTTP, and show what the cache does"
 	@echo "make serve    run the example app for a browser, until Ctrl-C"
 	@echo "make test     lint, types and all tests, with the servers that they need"
 	@echo "make check    the same without installing servers"
+	@echo "make contract only the contract of the backends; for another Python, see the Makefile"
 	@echo "make bench    measure side by side with Flask-Caching"
 	@echo "make dist     build every distribution into dist/"
 	@echo "make servers  install redis, memcached and SASL (Debian, Ubuntu)"
 
 # -- what a newcomer runs -----------------------------------------------------------------------
 
-demo: .venv/.demo
+demo: $(VENV)/.demo
 	$(BIN)/python examples/demo/demo.py
 
-serve: .venv/.demo
+serve: $(VENV)/.demo
 	$(BIN)/python examples/demo/demo.py --serve
 
 # -- what a contributor runs --------------------------------------------------------------------
@@ -36,51 +38,55 @@ test: servers check
 check: lint types
 	$(BIN)/pytest $(PYTEST)
 
-lint: .venv/.dev
+# On another Python: make contract PYTHON=python3.13 VENV=.venv-3.13
+contract: servers $(VENV)/.dev
+	$(BIN)/pytest -k ontract plugins examples
+
+lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
 # The tests of each plug-in are checked on their own: several have a module called `conftest`.
-types: .venv/.dev
+types: $(VENV)/.dev
 	$(BIN)/mypy $(SOURCES) benchmarks tests
 	for plugin in $(PLUGINS); do $(BIN)/mypy $$plugin/tests || exit 1; done
 	$(BIN)/pyright $(SOURCES)
 	$(BIN)/pyright --project tests/typing --pythonpath $(BIN)/python
 
-bench: .venv/.bench
+bench: $(VENV)/.bench
 	$(BIN)/python -W error benchmarks/core.py
 	$(BIN)/python -W error benchmarks/backends.py
 	$(BIN)/python -W error benchmarks/outage.py
 
-dist: .venv/.dev
+dist: $(VENV)/.dev
 	rm -rf dist
 	for project in . $(PLUGINS); do $(BIN)/python -m build --outdir dist $$project || exit 1; done
 	@ls dist
 
 clean:
-	rm -rf .venv dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # -- set-up -------------------------------------------------------------------------------------
 
 servers:
 	@PYTHON=$(PYTHON) sh .ci/servers
 
-.venv/.made: $(CONSTRAINTS)
+$(VENV)/.made: $(CONSTRAINTS)
 	@PYTHON=$(PYTHON) sh .ci/python
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q -c $(CONSTRAINTS) --upgrade pip
 	@touch $@
 
-.venv/.demo: .venv/.made pyproject.toml
+$(VENV)/.demo: $(VENV)/.made pyproject.toml
 	$(BIN)/pip install -q -c $(CONSTRAINTS) gunicorn -e .
 	@touch $@
 
-.venv/.dev: .venv/.made $(PROJECTS)
+$(VENV)/.dev: $(VENV)/.made $(PROJECTS)
 	$(BIN)/pip install -q -c $(CONSTRAINTS) --group dev
 	$(BIN)/pip install -q -c $(CONSTRAINTS) --no-build-isolation -e . \
 		$(addprefix -e ,$(PLUGINS) $(EXAMPLE_PLUGIN))
-	@touch $@ .venv/.demo
+	@touch $@ $(VENV)/.demo
 
-.venv/.bench: .venv/.dev
+$(VENV)/.bench: $(VENV)/.dev
 	$(BIN)/pip install -q -c $(CONSTRAINTS) --group bench
 	@touch $@

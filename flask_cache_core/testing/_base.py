@@ -34,6 +34,9 @@ class Contract:
     negative_counters: ClassVar[bool] = True
     """Counters go below zero."""
 
+    exact_timeouts: ClassVar[bool] = True
+    """Values are there until their time is over. ``False`` where the store counts whole seconds."""
+
     @pytest.fixture
     def make_backend(self) -> MakeBackend:
         """Override this one: a function that takes a prefix and gives a backend."""

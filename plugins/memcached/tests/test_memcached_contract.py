@@ -12,6 +12,7 @@ from flask_cache_core.testing.servers import MemcachedServer
 
 
 class OnMemcached(BackendContract):
+    exact_timeouts = False
     client: str
     count: int = 1
 

@@ -19,6 +19,8 @@ from flask_cache_core.testing.servers import MemcachedServer, free_port
 
 
 class TestContract(BackendContract):
+    exact_timeouts = False
+
     @pytest.fixture
     def make_backend(
         self, sasl_server: MemcachedServer, sasl_credentials: dict[str, str]

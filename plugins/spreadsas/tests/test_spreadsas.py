@@ -36,6 +36,7 @@ def spread(make: MakeSpread) -> SpreadSASLMemcachedCache:
 
 
 class OnSpread(BackendContract):
+    exact_timeouts = False
     count = 1
     chunksize = 999_448
 
