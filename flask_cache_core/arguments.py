@@ -96,7 +96,6 @@ class CallShape:
         self.positional = self._names
         #: Whether the first parameter is the instance that a method works on.
         self.is_method = self._names[:1] == ("self",) and "self" not in self.ignore
-        self.is_class_method = self._names[:1] == ("cls",)
 
     def canonical(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
         """The arguments in the order of the signature, defaults filled in.

@@ -226,6 +226,9 @@ class ByteStore(BaseCache):
     """
 
     shared = True
+    settings: ClassVar[frozenset[str]] = frozenset(  # pyright: ignore[reportIncompatibleVariableOverride]
+        {"CACHE_KEY_PREFIX", "CACHE_SERIALIZER", "CACHE_COMPRESSION", "CACHE_CLEAR_ALL"}
+    )
 
     #: Bytes that one value may take, or ``None``. Larger ones are refused with one warning.
     max_value_bytes: int | None = None

@@ -80,11 +80,6 @@ BACKEND_SETTINGS: Final = frozenset(
     }
 )
 
-#: Every store of bytes reads these, through the codec and the address of a key.
-BYTE_STORE_SETTINGS: Final = frozenset(
-    {"CACHE_KEY_PREFIX", "CACHE_SERIALIZER", "CACHE_COMPRESSION", "CACHE_CLEAR_ALL"}
-)
-
 
 @dataclass(frozen=True)
 class Settings:

@@ -14,9 +14,10 @@ from flask_cache_core_saslmemcached import SASLMemcachedCache
 from flask_cache_core_spreadsas import SpreadSASLMemcachedCache
 
 from flask_cache_core import BaseCache
+from flask_cache_core.backend import ByteStore
 from flask_cache_core.backends import NullCache, SimpleCache
 from flask_cache_core.registry import OUR_EXTRAS
-from flask_cache_core.settings import BACKEND_SETTINGS, BYTE_STORE_SETTINGS, DEFAULTS
+from flask_cache_core.settings import BACKEND_SETTINGS, DEFAULTS
 
 GUIDE = (Path(__file__).parents[1] / "docs" / "backends.md").read_text()
 BACKENDS: dict[str, type[BaseCache]] = {
@@ -54,11 +55,11 @@ def test_a_section_has_a_row_for_each_setting_that_its_backend_reads(name: str) 
     settings = BACKENDS[name].settings
     assert settings is not None
     rows = [line.split(" | ")[0] for line in section(name).splitlines() if line.startswith("| `")]
-    assert told(" ".join(rows)) >= settings - BYTE_STORE_SETTINGS
+    assert told(" ".join(rows)) >= settings - ByteStore.settings
 
 
 def test_what_all_stores_of_bytes_read_is_told_once_for_all() -> None:
-    assert told(SECTIONS["What all stores of bytes have in common"]) >= BYTE_STORE_SETTINGS
+    assert told(SECTIONS["What all stores of bytes have in common"]) >= ByteStore.settings
 
 
 def test_only_settings_that_exist_are_told() -> None:

@@ -56,15 +56,7 @@ class SQLiteCache(ByteStore):
     """
 
     atomic_add = True
-    settings = frozenset(
-        {
-            "CACHE_SQLITE_PATH",
-            "CACHE_KEY_PREFIX",
-            "CACHE_SERIALIZER",
-            "CACHE_COMPRESSION",
-            "CACHE_CLEAR_ALL",
-        }
-    )
+    settings = ByteStore.settings | {"CACHE_SQLITE_PATH"}
 
     def __init__(
         self,

@@ -57,12 +57,12 @@ class FileSystemCache(ByteStore):
     """
 
     atomic_add = True
-    settings = frozenset(
-        {
-            "CACHE_DIR", "CACHE_THRESHOLD", "CACHE_FILE_HASH_METHOD", "CACHE_MAX_BYTES",
-            "CACHE_KEY_PREFIX", "CACHE_SERIALIZER", "CACHE_COMPRESSION", "CACHE_CLEAR_ALL",
-        }
-    )  # fmt: skip
+    settings = ByteStore.settings | {
+        "CACHE_DIR",
+        "CACHE_THRESHOLD",
+        "CACHE_FILE_HASH_METHOD",
+        "CACHE_MAX_BYTES",
+    }
 
     def __init__(
         self,

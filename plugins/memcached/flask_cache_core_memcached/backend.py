@@ -54,16 +54,7 @@ class MemcachedCache(ByteStore):
     :param behaviors: for pylibmc, over those that are set here.
     """
 
-    settings: ClassVar[frozenset[str] | None] = frozenset(
-        {
-            "CACHE_MEMCACHED_SERVERS",
-            "CACHE_MEMCACHED_CLIENT",
-            "CACHE_KEY_PREFIX",
-            "CACHE_SERIALIZER",
-            "CACHE_COMPRESSION",
-            "CACHE_CLEAR_ALL",
-        }
-    )
+    settings = ByteStore.settings | {"CACHE_MEMCACHED_SERVERS", "CACHE_MEMCACHED_CLIENT"}
     atomic_add: ClassVar[bool] = True
 
     max_value_bytes: int | None = 1024 * 1024 - _OVERHEAD

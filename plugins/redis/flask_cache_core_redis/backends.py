@@ -6,7 +6,7 @@ Must not know settings beyond their names, nor whether a server is one or many.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from redis.exceptions import RedisError
 
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from .connect import Connected
     from .connections import Connections
 
-_BYTE_STORE: Final = frozenset(
-    {"CACHE_KEY_PREFIX", "CACHE_SERIALIZER", "CACHE_COMPRESSION", "CACHE_CLEAR_ALL"}
-)
 #: Keys that one SCAN looks at and one UNLINK names: a server does nothing else meanwhile.
 _CLEARED: Final = 200
 #: Keys that one MGET names (some 3 ms of a server), and commands sent before reading.
@@ -45,7 +42,7 @@ class RedisBackend(ByteStore):
     atomic_add = True
     #: Far below what a server takes (512 MB), and about what passes within a time budget.
     max_value_bytes = 64 * 1024 * 1024
-    settings: ClassVar[frozenset[str] | None] = _BYTE_STORE | connect.SINGLE_SETTINGS
+    settings = ByteStore.settings | connect.SINGLE_SETTINGS
 
     def __init__(
         self,
@@ -183,7 +180,7 @@ class RedisBackend(ByteStore):
 class RedisSentinelBackend(RedisBackend):
     """The master that Redis Sentinel names."""
 
-    settings = _BYTE_STORE | connect.SENTINEL_SETTINGS
+    settings = ByteStore.settings | connect.SENTINEL_SETTINGS
 
     @classmethod
     def _connected(cls, options: connect.Options) -> Connected:
@@ -193,7 +190,7 @@ class RedisSentinelBackend(RedisBackend):
 class RedisClusterBackend(RedisBackend):
     """The primaries of a Redis Cluster."""
 
-    settings = _BYTE_STORE | connect.CLUSTER_SETTINGS
+    settings = ByteStore.settings | connect.CLUSTER_SETTINGS
 
     @classmethod
     def _connected(cls, options: connect.Options) -> Connected:

@@ -6,7 +6,7 @@ Everything but the credentials and the errors that they cause is the memcached p
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flask_cache_core_memcached import MemcachedCache
 from flask_cache_core_memcached import build as build_memcached
@@ -31,9 +31,10 @@ class SASLMemcachedCache(MemcachedCache):
     Everything else is as in `MemcachedCache`.
     """
 
-    settings: ClassVar[frozenset[str] | None] = (MemcachedCache.settings or frozenset()) - {
-        "CACHE_MEMCACHED_CLIENT"
-    } | {"CACHE_MEMCACHED_USERNAME", "CACHE_MEMCACHED_PASSWORD"}
+    settings = MemcachedCache.settings - {"CACHE_MEMCACHED_CLIENT"} | {
+        "CACHE_MEMCACHED_USERNAME",
+        "CACHE_MEMCACHED_PASSWORD",
+    }
 
     def __init__(self, servers: object = None, **options: Any) -> None:
         for name in ("username", "password"):
