@@ -19,7 +19,8 @@ from .clients import Client, Connect, Link
 T = TypeVar("T")
 
 #: Connections that another process opened. They are never closed from here: closing one tells
-#: the server to hang up on the process that uses it.
+#: the server to hang up on the process that uses it, and one that was in use when the process
+#: forked must not be touched at all.
 _inherited: Final[list[object]] = []
 
 
@@ -52,6 +53,7 @@ class Node:
 
     def _begin(self) -> None:
         self._idle: deque[Client] = deque(maxlen=self._pool_size)
+        self._busy: set[Client] = set()
         self._free = threading.BoundedSemaphore(self._pool_size) if self._pool_blocking else None
         self._pid = os.getpid()
 
@@ -61,7 +63,7 @@ class Node:
         A connection that the server had closed while nobody used it is replaced, once.
         """
         if self._pid != os.getpid():
-            _inherited.append(self._idle)
+            _inherited.append((self._idle, self._busy))
             self._begin()
         free = self._free
         if free is None:
@@ -96,7 +98,11 @@ class Node:
             raise self._failure(self._explain(self._link, error)) from error
 
     def _used(self, client: Client, operation: Callable[[Client], T]) -> T:
-        result = operation(client)
+        self._busy.add(client)
+        try:
+            result = operation(client)
+        finally:
+            self._busy.discard(client)
         if not client.broken:
             self._idle.append(client)
         return result
