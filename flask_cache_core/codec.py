@@ -240,6 +240,21 @@ def _moment(value: Any) -> object:
     return [value.replace(tzinfo=None).isoformat(), value.fold, _aware(value)]
 
 
+def _entry(entry: Entry) -> Entry:
+    """Whoever can write to the store may have made it."""
+    times = (entry.created, entry.fresh_until, entry.cost)
+    if (
+        all(isinstance(moment, (int, float)) for moment in times)
+        and all(isinstance(stamp, str) for stamp in entry.stamps)
+        and all(isinstance(token, (str, Variants)) for token in entry.tokens)
+        and len(entry.stamps) == len(entry.tokens)
+        and isinstance(entry.barrier, (str, type(None)))
+        and isinstance(entry.maker, str)
+    ):
+        return entry
+    raise DecodeError("a stored entry is not made as entries are")
+
+
 def _response_parts(value: Response) -> object:
     if value.is_streamed or value.direct_passthrough:
         raise _InexpressibleError("a streamed response has no stored form")
@@ -296,7 +311,7 @@ _TYPES: Final[dict[type, _Type]] = {
     Entry: _Type(
         18,
         lambda v: [_boxed(v.value), *v[1:4], list(v.stamps), list(v.tokens), *v[6:]],
-        lambda p: Entry._make([*p[:4], tuple(p[4]), tuple(p[5]), *p[6:]]),
+        lambda p: _entry(Entry._make([*p[:4], tuple(p[4]), tuple(p[5]), *p[6:]])),
     ),
     Variants: _Type(19, lambda v: [list(v.names), v.token], lambda p: Variants(tuple(p[0]), p[1])),
     _Custom: _Type(20, lambda v: v.data, _Custom),

@@ -118,7 +118,7 @@ class Guard(Store):
         if self._open_until is not None and not self._recovered():
             return None
         try:
-            return self.backend.get_many(*keys)
+            return _read(self.backend, keys)
         except Exception as error:
             self._failed(error)
             return None
@@ -305,6 +305,13 @@ class _Owed:
         if len(self.deletions) + len(self.writes) > REMEMBERED:
             return _Owed(everything=True)
         return self
+
+
+def _read(backend: BaseCache, keys: tuple[str, ...]) -> list[Any]:
+    found = backend.get_many(*keys)
+    if len(found) == len(keys):
+        return found
+    raise BackendError(f"{backend.where()} answered {len(found)} values for {len(keys)} keys")
 
 
 def _deliver(

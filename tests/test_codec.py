@@ -395,3 +395,21 @@ def test_an_error_of_a_serializer_is_one_of_decoding() -> None:
     data = codec.encode("k", ["abc"])
     with pytest.raises(DecodeError):
         codec.decode("k", data.replace(b'"', b"'"))
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        Entry("x", 0, "soon", 0),  # type: ignore[arg-type]
+        Entry("x", None, 1, 0),  # type: ignore[arg-type]
+        Entry("x", 0, 1, 0, ("stamp",), ()),
+        Entry("x", 0, 1, 0, ("stamp",), (1,)),  # type: ignore[arg-type]
+        Entry("x", 0, 1, 0, barrier=5),  # type: ignore[arg-type]
+        Entry("x", 0, 1, 0, maker=None),  # type: ignore[arg-type]
+    ],
+    ids=repr,
+)
+def test_an_entry_that_is_not_made_as_entries_are_is_undecodable(forged: Entry) -> None:
+    codec = Codec()
+    with pytest.raises(DecodeError):
+        codec.decode("key", codec.encode("key", forged))

@@ -13,6 +13,7 @@ import pytest
 from flask import Flask
 
 from flask_cache_core import Cache
+from flask_cache_core.backends import SimpleCache
 from flask_cache_core.errors import BackendError
 from flask_cache_core.testing import RedisServer, free_port
 
@@ -275,3 +276,24 @@ def test_an_outage_that_a_direct_write_finds_is_told_once_too(
         until_answered(site)
         assert len(lines(caplog)) == 2
         assert site.cache.get("key") is None
+
+
+class Liar(SimpleCache):
+    """A backend that answers fewer values than it was asked for."""
+
+    in_process = False
+
+    def get_many(self, *keys: str) -> list[Any]:
+        return super().get_many(*keys)[:-1]
+
+
+def test_a_backend_that_answers_too_little_is_taken_for_one_that_failed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app = Flask(__name__)
+    cache = Cache(app, config={"CACHE_TYPE": f"{__name__}:Liar"})
+    double = cache.memoize()(lambda x: x * 2)
+    with app.app_context():
+        assert [double(2), double(2)] == [4, 4]
+    (line,) = lines(caplog)
+    assert "values for" in line
