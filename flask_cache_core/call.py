@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypedDict
 
 from .entry import to_seconds
-from .errors import ConfigError
+from .errors import ConfigError, UsageError
 from .typing import LockMode, Timeout
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Policy:
         """Raise for options that are unknown or wrong, before any app is."""
         unknown = sorted(options.keys() - FlightOptions.__annotations__.keys())
         if unknown:
-            raise TypeError(f"unexpected keyword arguments: {', '.join(unknown)}")
+            raise UsageError(f"unexpected keyword arguments: {', '.join(unknown)}")
         if options.get("lock", "local") not in ("local", "distributed", False):
             raise ConfigError(
                 f"lock must be 'local', 'distributed' or False, not {options.get('lock')!r}."

@@ -9,6 +9,7 @@
     │   ├── BrokenPluginError             a plug-in that was asked for cannot be loaded
     │   └── NotACacheError                CACHE_TYPE resolves to something else than a cache
     ├── NotInitializedError (RuntimeError)   no init_app for this app, or no app at all
+    ├── UsageError (TypeError)            called in a way that cannot work
     ├── InvalidKeyError (TypeError)       a key that is not a string
     ├── InvalidTimeoutError (ValueError)  a negative or non-numeric timeout
     ├── UnkeyableError (TypeError)        an argument that has no stable identity
@@ -43,6 +44,7 @@ __all__ = [
     "UnkeyableError",
     "UnknownBackendError",
     "UnknownNameError",
+    "UsageError",
     "ValueTooLargeError",
 ]
 
@@ -73,6 +75,10 @@ class NotACacheError(ConfigError):
 
 class NotInitializedError(CacheError, RuntimeError):
     """The cache was used for an app that it was never initialised for."""
+
+
+class UsageError(CacheError, TypeError):
+    """A decorator or a method was called in a way that cannot work."""
 
 
 class InvalidKeyError(CacheError, TypeError):

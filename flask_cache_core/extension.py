@@ -20,7 +20,7 @@ from .backend import BaseCache
 from .backends import NullCache
 from .call import FlightOptions, GivenCall, Policy
 from .entry import Entry, Variants, to_seconds
-from .errors import CacheWarning, ConfigError, NotInitializedError
+from .errors import CacheWarning, ConfigError, NotInitializedError, UsageError
 from .keys import HashMethod, check_key
 from .locks import held
 from .lookup import fetch, peek, put
@@ -443,7 +443,7 @@ class Cache:
         """
         found: object = getattr(view, "__func__", view)
         if not isinstance(found, CachedFunction):
-            raise TypeError(f"{view!r} is no function that @cache.cached() returned.")
+            raise UsageError(f"{view!r} is no function that @cache.cached() returned.")
         return found.delete(path, query_args, view_args)
 
 

@@ -17,7 +17,7 @@ from .arguments import CallShape
 from .call import Call, FlightOptions, Outcome, Policy
 from .decorated import Asked, Awaited, Bound, BoundCoroutine, Decorated, joined
 from .entry import to_seconds
-from .errors import AmbiguousNameError, ConfigError, UnknownNameError
+from .errors import AmbiguousNameError, ConfigError, UnknownNameError, UsageError
 from .keys import HashMethod, digest, function_stamp, instance_stamp, memoize_key
 from .naming import source_digest
 from .options import Condition, Tags, TagsOption
@@ -296,7 +296,7 @@ def memoized(cache: Cache, options: MemoizeOptions, function: Callable[P, R]) ->
 def check(options: MemoizeOptions) -> None:
     """Raise for options that can be known to be wrong before there is a function."""
     if callable(options.timeout):
-        raise TypeError("memoize needs parentheses: write @cache.memoize().")
+        raise UsageError("memoize needs parentheses: write @cache.memoize().")
     if isinstance(options.args_to_ignore, str):
         raise ConfigError(
             f"args_to_ignore must be a list of names: write [{options.args_to_ignore!r}]."
@@ -347,7 +347,7 @@ class MemoizedFunctions:
         wrapped = getattr(function, "__wrapped__", None)
         if wrapped is not None:
             return self.find(wrapped)
-        raise TypeError(
+        raise UsageError(
             f"{function!r} is not memoized by this cache: pass what @cache.memoize() returned, or "
             "its name."
         )

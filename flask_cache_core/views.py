@@ -32,7 +32,7 @@ from .arguments import CallShape
 from .call import FlightOptions, Policy
 from .decorated import Asked, Awaited, Bound, Decorated
 from .entry import to_seconds
-from .errors import ConfigError
+from .errors import ConfigError, UsageError
 from .keys import (
     HashMethod,
     check_key,
@@ -408,7 +408,7 @@ def cached(cache: Cache, options: CachedOptions, function: Callable[P, R]) -> Ca
 def check(options: CachedOptions) -> None:
     """Raise for options that can be known to be wrong before there is a function."""
     if callable(options.timeout):
-        raise TypeError("cached needs parentheses: write @cache.cached().")
+        raise UsageError("cached needs parentheses: write @cache.cached().")
     to_seconds(options.timeout, 0)
     Policy.check(options.flight)
     if options.policy is not None:
