@@ -70,6 +70,11 @@ class Policy:
         )
 
     @property
+    def minds_hits(self) -> bool:
+        """Whether a hit is more than an answer: it may be early, or is to be remembered."""
+        return bool(self.beta or self.stale_if_error)
+
+    @property
     def grace(self) -> float:
         """Seconds that an entry is kept beyond its time."""
         return max(self.stale_while_revalidate, self.stale_if_error)

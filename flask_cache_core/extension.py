@@ -285,6 +285,7 @@ class Cache:
         """Forget everything under this cache's prefix; whether that was done."""
         state = self.state()
         state.flights.bar(None)
+        state.kept.clear()
         return state.store.direct(state.backend.clear, keys=None) is True
 
     def inc(self, key: str, delta: int = 1) -> int | None:

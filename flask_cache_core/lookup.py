@@ -23,8 +23,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from .call import Call, GivenCall, Later, Outcome, Policy
 from .entry import Entry, Variants, expiry, to_seconds
+from .errors import SerializationError
 from .flight import Flight, Lease, current
 from .keys import TAG, barrier_key, lock_key
+from .snapshot import freeze, thaw
 from .typing import MISSING
 from .versions import BARRIER_LIFE, STAMP_LIFE
 
@@ -220,6 +222,7 @@ def hit(state: AppState, call: Call, entry: Entry | None) -> Any:
     state.hits += 1
     if current.get() is not None:
         _inherit(zip(entry.stamps, entry.tokens, strict=True))
+    _keep(state, call, call.key, entry)
     call.announce(True)
     return call.reveal(entry.value)
 
@@ -316,15 +319,15 @@ def run(call: Call) -> Ran:
 
 def resolve(state: AppState, call: Call, reading: Reading) -> Steps:
     """Everything but a plain hit."""
-    stale = _stale_answer(state, call, reading)
-    if stale is not None and state.backoff.active(call.key):
-        return _serve_stale(state, call, stale)
     if call.forced:
         state.flights.bar([call.key])
-    if call.forced or not call.policy.lock or _is_passed(state, call.key):
-        return (yield from _compute_alone(state, call, reading))
     deadline = monotonic() + call.policy.lock_timeout
     while True:
+        stale = _stale_answer(state, call, reading)
+        if stale is not None and state.backoff.active(call.key):
+            return _serve_stale(state, call, stale)
+        if call.forced or not call.policy.lock or _is_passed(state, call.key):
+            return (yield from _compute_alone(state, call, reading))
         basis = _basis(state, call, reading)
         flight, leads = state.flights.join(call.key, call.stamps, basis.seen)
         if leads:
@@ -378,13 +381,20 @@ def _basis(state: AppState, call: Call, reading: Reading) -> _Basis:
 
 
 def _stale_answer(state: AppState, call: Call, reading: Reading) -> Entry | None:
-    """The entry that was read, if its time is over, or nearly so, but may yet be served."""
+    """The entry that was read, if its time is over, or nearly so, but may yet be served.
+
+    Of a backend that does not answer, what it said last, while the computation backs off.
+    """
     entry = reading.entry
+    if not reading.answered and state.backoff.active(call.key):
+        held = state.kept.get(call.key)
+        kept = thaw(held)
+        entry = kept if isinstance(kept, Entry) else None
     if entry is None or call.forced:
         return None
     now = time.time()
-    if now < entry.fresh_until and not call.policy.beta:  # fresh, but stale to the app
-        return None
+    if reading.answered and now < entry.fresh_until and not call.policy.beta:
+        return None  # fresh, but stale to the app
     if now > entry.fresh_until + call.policy.grace or call.is_stale(entry.value):
         return None
     return entry
@@ -506,10 +516,13 @@ def _compute(
         state.flights.end(flight)
         if lease is not None:
             lease.release()
+        failed = ran.error is not None or (outcome is not None and outcome.failed)
+        old = _old_value(state, call, reading, ran) if failed else None
         _land(state, call, flight, outcome, zip(call.stamps, basis.tokens, strict=False))
-    if ran.error is not None or (outcome is not None and outcome.failed):
-        return _fall_back(state, call, reading, ran)
-    state.backoff.succeeded(call.key)
+    if old is not None:
+        return _serve_stale(state, call, old)
+    if not failed:
+        state.backoff.succeeded(call.key)
     return ran
 
 
@@ -531,19 +544,35 @@ def _land(
     flight.land(outcome.stored, share=outcome.store and is_for_all)
 
 
-def _fall_back(state: AppState, call: Call, reading: Reading, ran: Ran) -> Ran:
-    """An old value instead of an error, where that is allowed."""
-    entry = reading.entry
-    is_error = ran.error is None or isinstance(ran.error, Exception)
-    if entry is None or not is_error:
-        return ran
-    if time.time() > entry.fresh_until + call.policy.stale_if_error:
-        return ran
+def _old_value(state: AppState, call: Call, reading: Reading, ran: Ran) -> Entry | None:
+    """An old value instead of an error, where that is allowed; the next try has to back off."""
+    if ran.error is not None and not isinstance(ran.error, Exception):
+        return None
+    entry = reading.entry if reading.answered else state.kept.get(call.key)
+    if entry is None or time.time() > entry.fresh_until + call.policy.stale_if_error:
+        return None
     state.backoff.failed(call.key)
     logger.warning(
         "Serving an old value for %r: its computation failed.", call.key, exc_info=ran.error
     )
-    return _serve_stale(state, call, entry)
+    old = thaw(entry)
+    assert isinstance(old, Entry)
+    return old
+
+
+def _keep(state: AppState, call: Call, key: str, entry: Entry) -> None:
+    """Remember *entry* for `_old_value`, while a backend that may fail still answers."""
+    if not call.policy.stale_if_error or not state.barriers:
+        return
+    held = state.kept.get(key)
+    if held is not None and held.created == entry.created:
+        return
+    try:
+        frozen = freeze(entry)
+    except SerializationError:
+        return
+    assert isinstance(frozen, Entry)
+    state.kept.put(key, frozen)
 
 
 class _Writing(NamedTuple):
@@ -590,6 +619,7 @@ def _write(
     )
     if stored:
         state.stores += 1
+        _keep(state, call, call.key, entry)
     elif lease is not None:
         lease.release()
     return stored

@@ -154,7 +154,7 @@ class Memoized(Decorated[P, R]):
             name,
             function_stamp(self.name),
             options.hash_method or settings.hash_method,
-            not (self._forced or self.is_stale or settings.enable_signals or policy.beta),
+            not (self._forced or self.is_stale or settings.enable_signals or policy.minds_hits),
             not state.backend.in_process or options.hash_method is not None,
         )
         return self._resolved

@@ -11,7 +11,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .backends.null import NullCache
-from .entry import Variants
+from .entry import Entry, Variants
 from .flight import Flights
 from .guard import Guard, Store
 from .recent import Recent
@@ -96,7 +96,10 @@ class AppState:
         self.enabled = not isinstance(backend, NullCache)
         self.debug = debug
         self.flights = Flights()
-        self.versions = Versions(self.store, self.flights)
+        #: What was read or stored last, by key, for when neither the backend nor the computation
+        #: answers. Invalidations by other processes are not known of it.
+        self.kept: Recent[Entry] = Recent()
+        self.versions = Versions(self.store, self.flights, self.kept)
         #: Stamps that an entry has beyond those that its caller asks for, by key.
         self.inherited: Recent[tuple[str, ...]] = Recent()
         #: The request headers by which a page varies, by the page's key.

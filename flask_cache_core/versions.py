@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from .entry import Entry
 from .flight import Flights
 from .guard import Store
 from .keys import barrier_key
@@ -29,9 +30,10 @@ BARRIER_LIFE: Final = 3600.0
 class Versions:
     """The stamps of one cache, and all that invalidates."""
 
-    def __init__(self, store: Store, flights: Flights) -> None:
+    def __init__(self, store: Store, flights: Flights, kept: Recent[Entry]) -> None:
         self._store = store
         self._flights = flights
+        self._kept = kept
         self._pending: Recent[str] = Recent()
 
     def before(
@@ -58,6 +60,9 @@ class Versions:
         """Invalidate everything that was, or is just being, computed under *stamps*."""
         self._flights.bar(stamps)
         self.settle(stamps)
+        for key, entry in list(self._kept.items()):
+            if not set(stamps).isdisjoint(entry.stamps):
+                self._kept.pop(key, None)
         self._store.invalidate((), {stamp: _token() for stamp in stamps}, STAMP_LIFE)
 
     def forget(self, keys: tuple[str, ...]) -> list[str] | None:
@@ -66,6 +71,8 @@ class Versions:
         Answers which of them were there; ``None`` where the backend does not answer.
         """
         self._flights.bar(keys)
+        for key in keys:
+            self._kept.pop(key, None)
         barriers = {barrier_key(key): _token() for key in keys} if self._store.barriers else {}
         return self._store.invalidate(keys, barriers, BARRIER_LIFE)
 

@@ -196,7 +196,7 @@ class CachedFunction(Decorated[P, R]):
                 or self.is_stale
                 or settings.enable_signals
                 or options.response_hit_indication
-                or policy.beta
+                or policy.minds_hits
             ),
             self._by_address and responses.careful,
         )

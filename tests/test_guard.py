@@ -297,3 +297,30 @@ def test_a_backend_that_answers_too_little_is_taken_for_one_that_failed(
         assert [double(2), double(2)] == [4, 4]
     (line,) = lines(caplog)
     assert "values for" in line
+
+
+def test_an_old_value_answers_when_neither_the_backend_nor_the_computation_does(
+    redis: RedisServer,
+) -> None:
+    site = site_of(redis, CACHE_BREAKER_DURATION=60)
+    fails = False
+    calls = 0
+
+    @site.cache.memoize(stale_if_error=300, tags=("tag",))
+    def compute(number: int) -> list[int]:
+        nonlocal calls
+        calls += 1
+        if fails:
+            raise LookupError
+        return [calls]
+
+    with site.app.app_context():
+        assert [compute(1), compute(2)] == [[1], [2]]
+        redis.kill()
+        assert compute(1) == [3]  # what can be computed is better than what is old
+        fails = True
+        assert [compute(1), compute(1)] == [[1], [1]]
+        assert calls == 4  # the second one backs off
+        site.cache.invalidate_tags("tag")
+        with pytest.raises(LookupError):
+            compute(2)
