@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from .call import Call
 from .flight import Flight
-from .lookup import Pause, Ran, Steps, Wait, fresh, hit, read, resolve
+from .lookup import Pause, Ran, Steps, Wait, fresh, hit, resolve
+from .reading import read
 
 if TYPE_CHECKING:
     from .state import AppState

@@ -24,7 +24,8 @@ from typing import (
 
 from .call import Raised
 from .entry import Entry
-from .lookup import Missed, fetch, glance
+from .lookup import fetch, glance
+from .reading import Missed
 
 if TYPE_CHECKING:
     from .call import Call

@@ -22,6 +22,7 @@ LAYERS = """
     decorated locks http
     aio
     lookup
+    reading
     state
     versions
     flight guard registry
