@@ -1,8 +1,9 @@
 """The only get-or-compute: decides hit, stale, miss and store, for views, functions and fragments.
 
 What is looked up is a `Call`; what the backend says of it is a `Reading`. `glance` and `fetch`
-answer hits by themselves; all else is the generator `resolve`, which yields what it needs done (run the call, wait, pause) to a
-driver: `_drive` here, its asynchronous twin in `aio`. Must not know HTTP, signatures or templates.
+answer hits by themselves; all else is the generator `resolve`, which yields what it needs done
+(run the call, wait, pause) to a driver: `_drive` here, its asynchronous twin in `aio`. Must not
+know HTTP, signatures or templates.
 
 The early recomputation with ``beta`` is XFetch (Vattani, Chierichetti, Lowenstein, "Optimal
 Probabilistic Cache Stampede Prevention", VLDB 2015).
