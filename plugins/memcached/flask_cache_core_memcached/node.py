@@ -90,7 +90,16 @@ class Node:
         return self._attempt(operation)
 
     def _attempt(self, operation: Callable[[Client], T]) -> T:
-        """Run *operation* on a new connection."""
+        """Run *operation* on a new connection, and on another one if nothing came to be sent."""
+        started = monotonic()
+        client = self._connect(self._link)
+        try:
+            return self._used(client, operation)
+        except client.unsent as error:
+            if monotonic() - started >= self._link.timeout * 0.9:
+                raise self._failure(self._explain(self._link, error)) from error
+        except client.errors as error:
+            raise self._failure(self._explain(self._link, error)) from error
         client = self._connect(self._link)
         try:
             return self._used(client, operation)

@@ -28,6 +28,8 @@ class Client(Protocol):
     """
 
     errors: ClassVar[tuple[type[Exception], ...]]
+    #: Those of them that mean that nothing was sent: another connection may be tried.
+    unsent: ClassVar[tuple[type[Exception], ...]]
     broken: bool
 
     def get_multi(self, keys: Sequence[str]) -> Mapping[str, bytes]:

@@ -28,6 +28,7 @@ class _NeverUnpickles:
 
 class MemcacheClient:
     errors: ClassVar[tuple[type[Exception], ...]] = (ServerFailedError, OSError)
+    unsent: ClassVar[tuple[type[Exception], ...]] = ()
 
     def __init__(self, link: Link) -> None:
         self.broken = False

@@ -28,6 +28,8 @@ class PylibmcClient:
     """Text protocol without credentials, binary with them."""
 
     errors: ClassVar[tuple[type[Exception], ...]] = (pylibmc.Error, TimedOutError)
+    #: libmemcached's own breaker, for what went wrong before and that it did not tell.
+    unsent: ClassVar[tuple[type[Exception], ...]] = (pylibmc.ServerDown,)
 
     def __init__(self, link: Link, raw: Any = None) -> None:
         self.broken = False

@@ -13,6 +13,7 @@ from . import NOT_NUMERIC, Link
 
 class PymemcacheClient:
     errors: ClassVar[tuple[type[Exception], ...]] = (MemcacheError, OSError)
+    unsent: ClassVar[tuple[type[Exception], ...]] = ()
 
     def __init__(self, link: Link) -> None:
         self.broken = False
