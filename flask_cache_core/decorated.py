@@ -85,7 +85,7 @@ class Decorated(ABC, Generic[P, R]):
             return self.uncached(*args, **kwargs)
         key, stamps, resolved, _ = asked
         missed: Missed | None = None
-        if resolved.plain and not (state.varying or state.inherited):
+        if resolved.plain and key not in state.varying and key not in state.inherited:
             seen = glance(state, key, stamps)
             if type(seen) is Entry:
                 return seen.value if type(seen.value) is str else self.revealed(state, seen.value)  # type: ignore[return-value]

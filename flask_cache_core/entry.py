@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 from math import inf, isfinite
-from typing import NamedTuple, TypeGuard
+from typing import NamedTuple
 
 from .errors import InvalidTimeoutError
 from .typing import Timeout
 
-__all__ = ["Entry", "Variants", "is_entry", "to_seconds"]
+__all__ = ["Entry", "Variants", "expiry", "to_seconds"]
 
 
 class Variants(NamedTuple):
@@ -43,10 +43,6 @@ class Entry(NamedTuple):
     """What the deletion barrier of its key held before the computation began."""
     maker: str = ""
     """Digest of what computed it, where one key can have several makers."""
-
-
-def is_entry(value: object) -> TypeGuard[Entry]:
-    return type(value) is Entry
 
 
 def to_seconds(timeout: Timeout | None, default: float) -> float:
