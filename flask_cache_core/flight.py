@@ -169,10 +169,14 @@ class Flights:
                 if wanted is None or flight.depends_on(wanted):
                     self._bar(flight)
 
-    def _bar(self, flight: Flight) -> None:
-        flight.barred = True
-        if self._joinable.get(flight.key) is flight:
-            del self._joinable[flight.key]
+    def _bar(self, barred: Flight) -> None:
+        """Together with the computations around it, which will use what it makes."""
+        flight: Flight | None = barred
+        while flight is not None:
+            flight.barred = True
+            if self._joinable.get(flight.key) is flight:
+                del self._joinable[flight.key]
+            flight = flight.parent
 
     def unless_barred(self, flight: Flight, store: Callable[[], bool], *, alone: bool) -> bool:
         """Store unless *flight* was barred; where nothing else orders the two (*alone*), no

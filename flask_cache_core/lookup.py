@@ -227,7 +227,9 @@ def resolve(state: AppState, call: Call, reading: Reading) -> Steps:
 def _follow(
     state: AppState, call: Call, reading: Reading, flight: Flight, deadline: float
 ) -> Generator[Step, Any, Ran | None]:
-    """Wait for somebody else's computation; ``None``: it failed, and another try is due."""
+    """Wait for somebody else's computation; ``None``: it failed, or what it made has to be read
+    like anything stored.
+    """
     if state.flights.would_deadlock(flight):
         return (yield from _compute_alone(state, call, reading))
     state.waits += 1
@@ -236,6 +238,8 @@ def _follow(
     finally:
         state.flights.waited(flight)
     value = flight.value()
+    if value is not MISSING and flight.used and reading.answered:
+        return None  # it depends on tags that nobody compared when it was joined: read it anew
     if value is not MISSING:
         _inherit(flight.tags.items())
         call.announce(True)

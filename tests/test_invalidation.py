@@ -94,6 +94,37 @@ def test_what_is_stored_is_forgotten_in_all_processes(shared: dict[str, Any], so
             assert [one.call(read), other.call(read)] == ["new"] * 2, invalidate
 
 
+def test_who_joins_a_computation_around_an_invalidated_one_gets_no_old_value(
+    shared: dict[str, Any], source: Path
+) -> None:
+    """Its tags are known only when it is over, so what it made is compared then."""
+    with Worker(shared, source) as reader, Worker(shared, source) as writer:
+        held = reader.start("nested", hold=True)
+        reader.wait_until_begun(held)
+        source.write_text("new")
+        writer.call("invalidate tagged")
+        late = reader.start("nested")
+        while reader.call("stats")["waits"] == 0:
+            threading.Event().wait(0.005)
+        reader.go()
+        assert reader.result(held) == "old"
+        assert reader.result(late) == "new"
+        assert reader.call("nested") == "new"
+
+
+def test_in_one_process_it_does_not_even_wait_for_the_old_computation(source: Path) -> None:
+    config = {"CACHE_TYPE": "simple", "CACHE_LOCK_TIMEOUT": 60}  # longer than a result is awaited
+    with Worker(config, source) as worker:
+        held = worker.start("nested", hold=True)
+        worker.wait_until_begun(held)
+        source.write_text("new")
+        worker.call("invalidate tagged")
+        assert worker.call("nested") == "new"
+        worker.go()
+        assert worker.result(held) == "old"
+        assert worker.call("nested") == "new"
+
+
 @pytest.fixture
 def app() -> Flask:
     app = Flask(__name__)

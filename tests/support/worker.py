@@ -53,6 +53,11 @@ def tagged() -> str:
 
 
 @cache.memoize()
+def nested() -> str:
+    return tagged()
+
+
+@cache.memoize()
 def function(x: int) -> str:
     return compute()
 
@@ -103,6 +108,7 @@ def delete_fragment() -> None:
 
 COMMANDS: dict[str, Callable[[], Any]] = {
     "tagged": tagged,
+    "nested": nested,
     "function": lambda: function(1),
     "once": lambda: once(1),
     "method": lambda: thing.method(),
