@@ -343,7 +343,9 @@ def _hand_on(state: AppState, call: Call, reading: Reading, flight: Flight) -> R
     """A hit after all, for the leader and for all who joined."""
     assert reading.entry is not None
     state.flights.end(flight)
-    flight.tags.update(_tags(reading.entry))
+    tags = _tags(reading.entry)
+    flight.use(pair for pair in tags if pair[0] not in call.stamps)
+    flight.tags.update(tags)
     flight.land(reading.entry.value, share=True)
     return Ran(hit(state, call, reading.entry))
 
