@@ -1,15 +1,15 @@
 """flask-cache-core: caching for Flask, with a small core and plug-in backends."""
 
 from . import hookspecs
-from .backend import BaseCache
+from .decorators.fragments import make_template_fragment_key
+from .engine.state import CacheStats
 from .errors import CacheError, CacheWarning
 from .extension import Cache
 from .hookspecs import hookimpl
-from .http import CachedResponse
 from .signals import cache_memoize_hit, cache_memoize_miss, cache_view_hit, cache_view_miss
-from .state import CacheStats
-from .templates import make_template_fragment_key
+from .storage.base import BaseCache
 from .typing import MISSING
+from .web.policy import CachedResponse
 
 __all__ = [
     "MISSING",

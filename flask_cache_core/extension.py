@@ -14,25 +14,28 @@ from typing import Any, Final, ParamSpec, TypeVar, Unpack
 
 from flask import Flask, Request, current_app
 
-from . import http, memoize, views
-from .arguments import Identities, own_identity
-from .backend import BaseCache
 from .backends import NullCache
-from .call import FlightOptions, GivenCall, Policy
-from .entry import Entry, Variants, to_seconds
+from .config import DEFAULTS, Settings, warn_about_misspelt, warn_about_unused
+from .decorators import cached as views
+from .decorators import memoize
+from .decorators.cached import CachedFunction
+from .decorators.fragments import use_for_fragments
+from .decorators.memoize import Memoized, MemoizedFunctions
+from .decorators.predicates import TagsOption, stamps
+from .engine.call import FlightOptions, GivenCall, Policy
+from .engine.lease import held
+from .engine.lookup import fetch, peek, put
+from .engine.state import AppState, CacheStats
 from .errors import CacheWarning, ConfigError, NotInitializedError, UsageError
-from .keys import HashMethod, check_key
-from .locks import held
-from .lookup import fetch, peek, put
-from .memoize import Memoized, MemoizedFunctions
-from .naming import Names
-from .options import TagsOption, stamps
-from .registry import registry
-from .settings import DEFAULTS, Settings, warn_about_misspelt, warn_about_unused
-from .state import AppState, CacheStats
-from .templates import use_for_fragments
+from .keys.arguments import Identities, own_identity
+from .keys.builders import HashMethod, check_key
+from .keys.functions import Names
+from .plugins import registry
+from .storage.base import BaseCache
+from .storage.entry import Entry, Variants
+from .timeouts import to_seconds
 from .typing import MISSING, QueryArgs, Timeout
-from .views import CachedFunction
+from .web import policy as http
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -13,9 +13,9 @@ import pluggy
 if TYPE_CHECKING:
     from flask import Flask
 
-    from .backend import BaseCache
+    from .config import Settings
     from .extension import Cache
-    from .settings import Settings
+    from .storage.base import BaseCache
     from .typing import Serializer
 
 PROJECT = "flask_cache_core"

@@ -19,14 +19,13 @@ import unicodedata
 import warnings
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, ClassVar, NamedTuple, Self
 
 import pytest
 
-from flask_cache_core.backend import BaseCache, ByteStore
+from flask_cache_core.backend import BaseCache, Batch, ByteStore
 from flask_cache_core.backends import NullCache, SimpleCache
 from flask_cache_core.errors import CacheWarning, DecodeError, InvalidTimeoutError
 from flask_cache_core.testing import BackendContract, _concurrency, _parallel, _timeouts
@@ -123,31 +122,31 @@ class TinyStore(ByteStore):
     def put(self, address: str, data: bytes, timeout: float) -> None:
         self.memory.items[address] = (data, time.monotonic() + timeout if timeout else math.inf)
 
-    def _read(self, addresses: Sequence[str]) -> Sequence[bytes | None]:
+    def read_bytes(self, addresses: Sequence[str]) -> Sequence[bytes | None]:
         with self.memory:
             return [self.peek(address) for address in addresses]
 
-    def _write(self, items: Mapping[str, bytes], timeout: float) -> Sequence[str]:
+    def write_bytes(self, items: Mapping[str, bytes], timeout: float) -> Sequence[str]:
         with self.memory:
             for address, data in items.items():
                 self.put(address, data, timeout)
         return []
 
-    def _add(self, address: str, data: bytes, timeout: float) -> bool:
+    def add_bytes(self, address: str, data: bytes, timeout: float) -> bool:
         with self.memory:
             if self.peek(address) is not None:
                 return False
             self.put(address, data, timeout)
             return True
 
-    def _remove(self, addresses: Sequence[str]) -> Sequence[str]:
+    def remove_bytes(self, addresses: Sequence[str]) -> Sequence[str]:
         with self.memory:
             there = [address for address in addresses if self.peek(address) is not None]
             for address in addresses:
                 self.memory.items.pop(address, None)
             return there
 
-    def _increment(self, address: str, delta: int, timeout: float) -> int | None:
+    def increment(self, address: str, delta: int, timeout: float) -> int | None:
         with self.memory:
             held = self.peek(address)
             if held is None:
@@ -159,7 +158,7 @@ class TinyStore(ByteStore):
             self.memory.items[address] = (b"%d" % value, self.memory.items[address][1])
             return value
 
-    def _clear(self) -> bool:
+    def clear_prefix(self) -> bool:
         with self.memory:
             for address in [a for a in self.memory.items if a.startswith(self.delimited_prefix)]:
                 del self.memory.items[address]
@@ -275,9 +274,9 @@ class AbsentIsFalse(TinyStore):
     patience=IMPATIENT,
 )
 class SetOnlyAdds(TinyStore):
-    def _write(self, items: Mapping[str, bytes], timeout: float) -> Sequence[str]:
+    def write_bytes(self, items: Mapping[str, bytes], timeout: float) -> Sequence[str]:
         for address, data in items.items():
-            self._add(address, data, timeout)
+            self.add_bytes(address, data, timeout)
         return []
 
 
@@ -287,8 +286,8 @@ class SetOnlyAdds(TinyStore):
     "what_has_expired_can_be_added",
 )
 class DeleteIsAlwaysTrue(TinyStore):
-    def _remove(self, addresses: Sequence[str]) -> Sequence[str]:
-        super()._remove(addresses)
+    def remove_bytes(self, addresses: Sequence[str]) -> Sequence[str]:
+        super().remove_bytes(addresses)
         return addresses
 
 
@@ -300,9 +299,9 @@ class DeleteIsAlwaysTrue(TinyStore):
     "a_long_timeout_keeps_the_value",
 )
 class RefusedAddOverwrites(TinyStore):
-    def _add(self, address: str, data: bytes, timeout: float) -> bool:
-        absent = super()._add(address, data, timeout)
-        self._write({address: data}, timeout)
+    def add_bytes(self, address: str, data: bytes, timeout: float) -> bool:
+        absent = super().add_bytes(address, data, timeout)
+        self.write_bytes({address: data}, timeout)
         return absent
 
 
@@ -327,9 +326,9 @@ class GivesWhatItKeeps(TinyStore):
         super().__init__(memory, key_prefix)
         self.decoded: dict[tuple[str, bytes], Any] = {}
 
-    def _decode(self, key: str, data: bytes) -> Any:
+    def decode(self, key: str, data: bytes) -> Any:
         if (key, data) not in self.decoded:
-            self.decoded[key, data] = super()._decode(key, data)
+            self.decoded[key, data] = super().decode(key, data)
         return self.decoded[key, data]
 
 
@@ -376,8 +375,8 @@ class UnlinkDoesNothing(TinyStore):
 
 @caught_by(BATCH)
 class LargeBatchesAreCut(TinyStore):
-    def _write(self, items: Mapping[str, bytes], timeout: float) -> Sequence[str]:
-        return super()._write(dict(list(items.items())[:5_000]), timeout)
+    def write_bytes(self, items: Mapping[str, bytes], timeout: float) -> Sequence[str]:
+        return super().write_bytes(dict(list(items.items())[:5_000]), timeout)
 
 
 @caught_by(BATCH)
@@ -537,8 +536,8 @@ class SetManyNeverEnds(TinyStore):
 
 @caught_by(SHORT, DEFAULT, TWO, patience=IMPATIENT)
 class AddNeverEnds(TinyStore):
-    def _add(self, address: str, data: bytes, timeout: float) -> bool:
-        return super()._add(address, data, 0)
+    def add_bytes(self, address: str, data: bytes, timeout: float) -> bool:
+        return super().add_bytes(address, data, 0)
 
 
 @caught_by(SHORT, KEEPS, patience=IMPATIENT)
@@ -549,19 +548,19 @@ class ShortIsAtOnce(TinyStore):
 
 @caught_by(AGAIN)
 class TheExpiredBlockAdd(TinyStore):
-    def _add(self, address: str, data: bytes, timeout: float) -> bool:
+    def add_bytes(self, address: str, data: bytes, timeout: float) -> bool:
         with self.memory:
-            return address not in self.memory.items and super()._add(address, data, timeout)
+            return address not in self.memory.items and super().add_bytes(address, data, timeout)
 
 
 @caught_by(AGAIN)
 class TheExpiredCountOn(TinyStore):
-    def _increment(self, address: str, delta: int, timeout: float) -> int | None:
+    def increment(self, address: str, delta: int, timeout: float) -> int | None:
         with self.memory:
             data, end = self.memory.items.get(address, (b"", math.inf))
             if end < time.monotonic():
                 self.put(address, data, timeout)
-            return super()._increment(address, delta, timeout)
+            return super().increment(address, delta, timeout)
 
 
 @caught_by(DEFAULT, patience=IMPATIENT)
@@ -572,15 +571,15 @@ class TheDefaultIsFixed(TinyStore):
 
 @caught_by(DEFAULT, patience=IMPATIENT)
 class NewCountersNeverEnd(TinyStore):
-    def _increment(self, address: str, delta: int, timeout: float) -> int | None:
-        return super()._increment(address, delta, 0)
+    def increment(self, address: str, delta: int, timeout: float) -> int | None:
+        return super().increment(address, delta, 0)
 
 
 @caught_by(KEEPS, patience=IMPATIENT)
 class CountingMovesTheEnd(TinyStore):
-    def _increment(self, address: str, delta: int, timeout: float) -> int | None:
+    def increment(self, address: str, delta: int, timeout: float) -> int | None:
         with self.memory:
-            value = super()._increment(address, delta, timeout)
+            value = super().increment(address, delta, timeout)
             if value is not None:
                 self.put(address, b"%d" % value, timeout)
             return value
@@ -588,10 +587,10 @@ class CountingMovesTheEnd(TinyStore):
 
 @caught_by(LATER, LEASE, patience=IMPATIENT)
 class TheFirstEndStays(TinyStore):
-    def _write(self, items: Mapping[str, bytes], timeout: float) -> Sequence[str]:
+    def write_bytes(self, items: Mapping[str, bytes], timeout: float) -> Sequence[str]:
         with self.memory:
             ends = {a: self.memory.items[a][1] for a in items if self.peek(a) is not None}
-            super()._write(items, timeout)
+            super().write_bytes(items, timeout)
             for address, end in ends.items():
                 self.memory.items[address] = (items[address], end)
         return []
@@ -652,37 +651,37 @@ RACES = ("inc_is_atomic_across_threads", "dec_is_atomic_across_threads")
     RACES[0],
 )
 class AbsentIsNoCounter(TinyStore):
-    def _increment(self, address: str, delta: int, timeout: float) -> int | None:
+    def increment(self, address: str, delta: int, timeout: float) -> int | None:
         with self.memory:
             if self.peek(address) is None:
                 return None
-            return super()._increment(address, delta, timeout)
+            return super().increment(address, delta, timeout)
 
 
 @caught_by("a_counter_goes_below_zero")
 class CountersStopAtZero(TinyStore):
-    def _increment(self, address: str, delta: int, timeout: float) -> int | None:
+    def increment(self, address: str, delta: int, timeout: float) -> int | None:
         with self.memory:
-            value = super()._increment(address, delta, timeout)
+            value = super().increment(address, delta, timeout)
             if value is None or value >= 0:
                 return value
-            return super()._increment(address, -value, timeout)
+            return super().increment(address, -value, timeout)
 
 
 @caught_by("what_is_no_counter_is_left_alone", "undecodable_bytes_are_no_counter")
 class CountingStartsOver(TinyStore):
-    def _increment(self, address: str, delta: int, timeout: float) -> int | None:
+    def increment(self, address: str, delta: int, timeout: float) -> int | None:
         with self.memory:
-            if super()._increment(address, 0, timeout) is None:
+            if super().increment(address, 0, timeout) is None:
                 self.put(address, b"0", timeout)
-            return super()._increment(address, delta, timeout)
+            return super().increment(address, delta, timeout)
 
 
 @caught_by("counters_are_stored_as_plain_decimals")
 class CountersArePadded(TinyStore):
-    def _increment(self, address: str, delta: int, timeout: float) -> int | None:
+    def increment(self, address: str, delta: int, timeout: float) -> int | None:
         with self.memory:
-            value = super()._increment(address, delta, timeout)
+            value = super().increment(address, delta, timeout)
             if value is not None and value >= 0:
                 self.memory.items[address] = (b"%020d" % value, self.memory.items[address][1])
             return value
@@ -697,95 +696,75 @@ class CountersReadAsText(TinyStore):
 
 @caught_by("a_counter_gets_longer_and_shorter")
 class CountersHaveThirtyTwoBits(TinyStore):
-    def _increment(self, address: str, delta: int, timeout: float) -> int | None:
-        return super()._increment(address, delta % 2**32 if delta > 0 else delta, timeout)
+    def increment(self, address: str, delta: int, timeout: float) -> int | None:
+        return super().increment(address, delta % 2**32 if delta > 0 else delta, timeout)
 
 
 # -- store and locks ----------------------------------------------------------------------
 
 
-@dataclass
-class Batch:
-    """What one computation writes."""
-
-    items: Mapping[str, bytes]
-    timeout: float
-    added: Mapping[str, bytes]
-    added_timeout: float
-    unlock: tuple[str, bytes] | None
-
-
 class WrongBatch(TinyStore):
     """The write of a computation, changed by `changed`."""
 
-    def changed(self, batch: Batch) -> None:
+    def changed(self, batch: Batch[bytes]) -> Batch[bytes]:
         raise NotImplementedError
 
-    def _write_batch(
-        self,
-        items: Mapping[str, bytes],
-        timeout: float,
-        added: Mapping[str, bytes],
-        added_timeout: float,
-        unlock: tuple[str, bytes] | None,
-    ) -> Sequence[str]:
-        batch = Batch(items, timeout, added, added_timeout, unlock)
-        self.changed(batch)
-        return super()._write_batch(
-            batch.items, batch.timeout, batch.added, batch.added_timeout, batch.unlock
-        )
+    def write_batch(self, batch: Batch[bytes]) -> Sequence[str]:
+        return super().write_batch(self.changed(batch))
 
 
 @caught_by(TWO, patience=IMPATIENT)
 class StampsLiveAsLongAsItems(WrongBatch):
-    def changed(self, batch: Batch) -> None:
-        batch.added_timeout = batch.timeout
+    def changed(self, batch: Batch[bytes]) -> Batch[bytes]:
+        return batch._replace(versions_timeout=batch.timeout)
 
 
 @caught_by("store_never_replaces_a_stamp")
 class StampsAreReplaced(WrongBatch):
-    def changed(self, batch: Batch) -> None:
-        self._write(batch.added, batch.added_timeout)
+    def changed(self, batch: Batch[bytes]) -> Batch[bytes]:
+        self.write_bytes(batch.versions, batch.versions_timeout)
+        return batch
 
 
 @caught_by("store_writes_items_and_stamps", "store_never_replaces_a_stamp")
 class OneStampIsEnough(WrongBatch):
-    def changed(self, batch: Batch) -> None:
-        batch.added = dict(list(batch.added.items())[:1])
+    def changed(self, batch: Batch[bytes]) -> Batch[bytes]:
+        return batch._replace(versions=dict(list(batch.versions.items())[:1]))
 
 
 @caught_by("store_without_stamps_or_items", "too_large_a_value_is_refused_with_one_warning")
 class StampsNeedItems(WrongBatch):
-    def changed(self, batch: Batch) -> None:
-        if not batch.items:
-            batch.added = {}
+    def changed(self, batch: Batch[bytes]) -> Batch[bytes]:
+        return batch if batch.items else batch._replace(versions={})
 
 
 @caught_by("store_replaces_items", "undecodable_bytes_are_overwritten")
 class StoreOnlyAdds(WrongBatch):
-    def changed(self, batch: Batch) -> None:
+    def changed(self, batch: Batch[bytes]) -> Batch[bytes]:
         there = [address for address in batch.items if self.peek(address) is not None]
-        batch.items = {a: data for a, data in batch.items.items() if a not in there}
+        new = {a: data for a, data in batch.items.items() if a not in there}
+        return batch._replace(items=new)
 
 
 @caught_by("store_releases_its_lock")
 class StoreKeepsItsLock(WrongBatch):
-    def changed(self, batch: Batch) -> None:
-        batch.unlock = None
+    def changed(self, batch: Batch[bytes]) -> Batch[bytes]:
+        return batch._replace(release=None)
 
 
 @caught_by("store_leaves_the_lock_of_another")
 class StoreReleasesAnyLock(WrongBatch):
-    def changed(self, batch: Batch) -> None:
-        if batch.unlock:
-            self._remove([batch.unlock[0]])
+    def changed(self, batch: Batch[bytes]) -> Batch[bytes]:
+        if batch.release:
+            self.remove_bytes([batch.release[0]])
+        return batch
 
 
 @caught_by("store_without_the_lock_that_it_had")
 class StoreNeedsTheLock(WrongBatch):
-    def changed(self, batch: Batch) -> None:
-        if batch.unlock and self.peek(batch.unlock[0]) is None:
-            batch.items = {}
+    def changed(self, batch: Batch[bytes]) -> Batch[bytes]:
+        lost = batch.release and self.peek(batch.release[0]) is None
+        return batch._replace(items={}) if lost else batch
 
 
 @caught_by("a_lock_is_released_by_its_token_only")
@@ -829,7 +808,7 @@ class PrefixesAreNotEscaped(TinyStore):
 
 @caught_by(NEIGHBOUR)
 class ClearTakesGlobs(TinyStore):
-    def _clear(self) -> bool:
+    def clear_prefix(self) -> bool:
         for address in fnmatch.filter(list(self.memory.items), self.delimited_prefix + "*"):
             del self.memory.items[address]
         return True
@@ -837,7 +816,7 @@ class ClearTakesGlobs(TinyStore):
 
 @caught_by(NEIGHBOUR)
 class ClearFlushesAll(TinyStore):
-    def _clear(self) -> bool:
+    def clear_prefix(self) -> bool:
         self.memory.items.clear()
         return True
 
@@ -845,28 +824,28 @@ class ClearFlushesAll(TinyStore):
 @caught_by("clear_without_a_prefix_is_refused")
 class ClearWithoutAPrefix(TinyStore):
     def clear(self) -> bool:
-        return self._clear()
+        return self.clear_prefix()
 
 
 @caught_by(*CLEARS, NEIGHBOUR)
 class ClearLies(TinyStore):
-    def _clear(self) -> bool:
+    def clear_prefix(self) -> bool:
         return True
 
 
 @caught_by(CLEARS[1])
 class ClearScansOnce(TinyStore):
-    def _clear(self) -> bool:
+    def clear_prefix(self) -> bool:
         mine = [a for a in self.memory.items if a.startswith(self.delimited_prefix)]
-        self._remove(mine[:1_000])
+        self.remove_bytes(mine[:1_000])
         return True
 
 
 @caught_by(CLEARS[0])
 class ClearKeepsCounters(TinyStore):
-    def _clear(self) -> bool:
+    def clear_prefix(self) -> bool:
         kept = {a: item for a, item in self.memory.items.items() if item[0].isdigit()}
-        super()._clear()
+        super().clear_prefix()
         if len(kept) < 100:
             self.memory.items.update(kept)
         return True
@@ -874,21 +853,21 @@ class ClearKeepsCounters(TinyStore):
 
 @caught_by(*CLEARS, NEIGHBOUR, "clear_of_nothing_is_done")
 class ClearNeverSaysThatItDid(TinyStore):
-    def _clear(self) -> bool:
-        super()._clear()
+    def clear_prefix(self) -> bool:
+        super().clear_prefix()
         return False
 
 
 @caught_by("clear_of_nothing_is_done")
 class ClearOfNothingFails(TinyStore):
-    def _clear(self) -> bool:
+    def clear_prefix(self) -> bool:
         mine = any(a.startswith(self.delimited_prefix) for a in self.memory.items)
-        return super()._clear() and mine
+        return super().clear_prefix() and mine
 
 
 @caught_by("clear_that_cannot_says_so", clears=False)
 class ClearClaimsWhatItCannot(TinyStore):
-    def _clear(self) -> bool:
+    def clear_prefix(self) -> bool:
         return True
 
 
@@ -902,44 +881,44 @@ LARGEST = "the_largest_value_is_taken"
 
 @caught_by(MISS, OVERWRITTEN)
 class UndecodableRaises(TinyStore):
-    def _decode(self, key: str, data: bytes) -> Any:
+    def decode(self, key: str, data: bytes) -> Any:
         return self.codec.decode(key, data)
 
 
 @caught_by(MISS)
 class UndecodableIsNotCounted(TinyStore):
-    def _decode(self, key: str, data: bytes) -> Any:
-        before = self._decode_failures
-        value = super()._decode(key, data)
-        self._decode_failures = before
+    def decode(self, key: str, data: bytes) -> Any:
+        before = self.decode_failures
+        value = super().decode(key, data)
+        self.decode_failures = before
         return value
 
 
 @caught_by(OVERWRITTEN)
 class UndecodableStays(TinyStore):
-    def _decode(self, key: str, data: bytes) -> Any:
+    def decode(self, key: str, data: bytes) -> Any:
         try:
             return self.codec.decode(key, data)
         except DecodeError:
-            self._decode_failures += 1
+            self.decode_failures += 1
             return None
 
 
 @caught_by(MISS)
 class OneUndecodableSpoilsTheBatch(TinyStore):
     def get_many(self, *keys: str) -> list[Any]:
-        before = self._decode_failures
+        before = self.decode_failures
         found = super().get_many(*keys)
-        return found if self._decode_failures == before else [None] * len(keys)
+        return found if self.decode_failures == before else [None] * len(keys)
 
 
 @caught_by(MISS)
 class PicklesAreTrusted(TinyStore):
-    def _decode(self, key: str, data: bytes) -> Any:
+    def decode(self, key: str, data: bytes) -> Any:
         if data.startswith(b"P-"):
             with contextlib.suppress(Exception):
                 pickle.loads(data[2:])
-        return super()._decode(key, data)
+        return super().decode(key, data)
 
 
 @caught_by(LARGE)
@@ -951,17 +930,17 @@ class OversizeIsStored(TinyStore):
 
 @caught_by(LARGE)
 class OversizeWarnsEachTime(TinyStore):
-    def _reject(self, address: str, size: int) -> None:
-        super()._reject(address, size)
-        if self._rejected > 1:
+    def reject(self, address: str, size: int) -> None:
+        super().reject(address, size)
+        if self.rejected > 1:
             warnings.warn("too large", CacheWarning, stacklevel=2)
 
 
 @caught_by(LARGE)
 class OversizeIsSilent(TinyStore):
-    def _reject(self, address: str, size: int) -> None:
-        self._rejected += 1
-        self._remove([address])
+    def reject(self, address: str, size: int) -> None:
+        self.rejected += 1
+        self.remove_bytes([address])
 
 
 @caught_by(LARGE)
@@ -972,18 +951,18 @@ class OversizeIsNotCounted(TinyStore):
 
 @caught_by(LARGE)
 class OversizeKeepsTheOldValue(TinyStore):
-    def _reject(self, address: str, size: int) -> None:
+    def reject(self, address: str, size: int) -> None:
         held = self.memory.items.get(address)
-        super()._reject(address, size)
+        super().reject(address, size)
         if held:
             self.memory.items[address] = held
 
 
 @caught_by(LARGEST)
 class TheServerTakesLessThanSaid(TinyStore):
-    def _write(self, items: Mapping[str, bytes], timeout: float) -> Sequence[str]:
+    def write_bytes(self, items: Mapping[str, bytes], timeout: float) -> Sequence[str]:
         refused = [address for address, data in items.items() if len(data) > 199_990]
-        super()._write({a: data for a, data in items.items() if a not in refused}, timeout)
+        super().write_bytes({a: data for a, data in items.items() if a not in refused}, timeout)
         return refused
 
 
@@ -996,16 +975,16 @@ BUSY_FORK = "a_fork_beside_busy_threads"
 
 @caught_by(ADD_RACE)
 class AddLooksFirst(TinyStore):
-    def _add(self, address: str, data: bytes, timeout: float) -> bool:
-        absent = self._read([address])[0] is None
+    def add_bytes(self, address: str, data: bytes, timeout: float) -> bool:
+        absent = self.read_bytes([address])[0] is None
         time.sleep(0.0005)
-        return absent and not self._write({address: data}, timeout)
+        return absent and not self.write_bytes({address: data}, timeout)
 
 
 @caught_by(*RACES)
 class IncReadsFirst(TinyStore):
-    def _increment(self, address: str, delta: int, timeout: float) -> int | None:
-        held = self._read([address])[0]
+    def increment(self, address: str, delta: int, timeout: float) -> int | None:
+        held = self.read_bytes([address])[0]
         if held is not None and not held.removeprefix(b"-").isdigit():
             return None
         time.sleep(0.0005)
@@ -1025,38 +1004,38 @@ class DecReadsFirst(TinyStore):
 
 @caught_by("threads_do_not_disturb_each_other")
 class OneBufferForAllThreads(TinyStore):
-    def _read(self, addresses: Sequence[str]) -> Sequence[bytes | None]:
+    def read_bytes(self, addresses: Sequence[str]) -> Sequence[bytes | None]:
         self.wanted = addresses
         if len(addresses) == 3:
             time.sleep(0.0005)
-        return super()._read(self.wanted[:3] if len(addresses) == 3 else addresses)
+        return super().read_bytes(self.wanted[:3] if len(addresses) == 3 else addresses)
 
 
 @caught_by("add_is_atomic_across_processes")
 class AddLooksFirstInEachProcess(SharedStore):
     threads: ClassVar[Any] = threading.RLock()
 
-    def _add(self, address: str, data: bytes, timeout: float) -> bool:
+    def add_bytes(self, address: str, data: bytes, timeout: float) -> bool:
         with self.threads:
-            absent = self._read([address])[0] is None
+            absent = self.read_bytes([address])[0] is None
             time.sleep(0.0005)
-            return absent and not self._write({address: data}, timeout)
+            return absent and not self.write_bytes({address: data}, timeout)
 
 
 @caught_by("inc_is_atomic_across_processes")
 class IncReadsFirstInEachProcess(SharedStore):
     threads: ClassVar[Any] = threading.RLock()
 
-    def _increment(self, address: str, delta: int, timeout: float) -> int | None:
+    def increment(self, address: str, delta: int, timeout: float) -> int | None:
         with self.threads:
-            held = self._read([address])[0]
+            held = self.read_bytes([address])[0]
             time.sleep(0.0005)
             with self.memory:
                 if held is not None:
                     self.memory.items[address] = (held, self.memory.items[address][1])
                 else:
                     self.memory.items.pop(address, None)
-                return super()._increment(address, delta, timeout)
+                return super().increment(address, delta, timeout)
 
 
 @caught_by(
@@ -1085,7 +1064,7 @@ class ClearIsNotSeenByOthers(SharedStore):
     def address(self, key: str) -> str:
         return f"{self.delimited_prefix}{self.generation}:{key}"
 
-    def _clear(self) -> bool:
+    def clear_prefix(self) -> bool:
         with self.memory:
             self.memory.counter += 1
             self.generation = self.memory.counter
@@ -1113,9 +1092,9 @@ class OnlyTheFirstProcessMay(TinyStore):
         super().__init__(memory, key_prefix)
         self.process = os.getpid()
 
-    def _write(self, items: Mapping[str, bytes], timeout: float) -> Sequence[str]:
+    def write_bytes(self, items: Mapping[str, bytes], timeout: float) -> Sequence[str]:
         assert self.process == os.getpid()
-        return super()._write(items, timeout)
+        return super().write_bytes(items, timeout)
 
 
 @caught_by(FORK, BUSY_FORK)
@@ -1129,13 +1108,13 @@ class OneConnectionForBothSides(TinyStore):
     def __del__(self) -> None:
         os.close(self.connection)
 
-    def _write(self, items: Mapping[str, bytes], timeout: float) -> Sequence[str]:
+    def write_bytes(self, items: Mapping[str, bytes], timeout: float) -> Sequence[str]:
         with self.memory:
             position = os.lseek(self.connection, 0, os.SEEK_CUR)
             os.write(self.connection, b"request")
             time.sleep(0)
             assert os.lseek(self.connection, 0, os.SEEK_CUR) == position + 7
-            return super()._write(items, timeout)
+            return super().write_bytes(items, timeout)
 
 
 class UnsafeMemory(Memory):
@@ -1150,11 +1129,11 @@ class LocksAreHeldOverAFork(TinyStore):
     def maker(cls, directory: Callable[[], Path]) -> Callable[[str], BaseCache]:
         return partial(cls, UnsafeMemory())
 
-    def _write(self, items: Mapping[str, bytes], timeout: float) -> Sequence[str]:
+    def write_bytes(self, items: Mapping[str, bytes], timeout: float) -> Sequence[str]:
         with self.memory:
             if any(":thread" in address for address in items):
                 time.sleep(0.002)
-            return super()._write(items, timeout)
+            return super().write_bytes(items, timeout)
 
 
 # -- the kit on each ----------------------------------------------------------------------

@@ -143,7 +143,7 @@ def test_an_exception_reaches_the_caller_and_is_not_kept(cache: Cache) -> None:
 
 
 def test_fragments_of_an_asynchronous_environment(app: Flask, cache: Cache) -> None:
-    from flask_cache_core.templates import use_for_fragments
+    from flask_cache_core.decorators.fragments import use_for_fragments
 
     environment = Environment(enable_async=True, autoescape=True)
     use_for_fragments(environment, cache)

@@ -35,8 +35,8 @@ from werkzeug.datastructures import CombinedMultiDict, ImmutableMultiDict, Multi
 from werkzeug.local import LocalProxy
 
 from flask_cache_core import Cache, CacheWarning
-from flask_cache_core.arguments import CallShape, Identities
 from flask_cache_core.errors import UnkeyableError
+from flask_cache_core.keys.arguments import CallShape, Identities
 
 
 class Color(enum.Enum):

@@ -16,7 +16,7 @@ from flask_cache_core_spreadsas import SpreadSASLMemcachedCache
 from flask_cache_core import BaseCache
 from flask_cache_core.backend import ByteStore
 from flask_cache_core.backends import NullCache, SimpleCache
-from flask_cache_core.registry import OUR_EXTRAS
+from flask_cache_core.plugins import OUR_EXTRAS
 from flask_cache_core.settings import BACKEND_SETTINGS, DEFAULTS
 
 GUIDE = (Path(__file__).parents[1] / "docs" / "backends.md").read_text()

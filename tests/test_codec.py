@@ -26,10 +26,10 @@ from hypothesis import strategies as st
 from markupsafe import Markup
 from werkzeug.wrappers import Response
 
-from flask_cache_core.codec import COMPRESSIONS, Codec
-from flask_cache_core.entry import Entry, Variants
 from flask_cache_core.errors import CacheError, ConfigError, DecodeError, SerializationError
-from flask_cache_core.http import StoredAbort, StoredResponse
+from flask_cache_core.storage.codec import COMPRESSIONS, Codec
+from flask_cache_core.storage.entry import Entry, Variants
+from flask_cache_core.web.policy import StoredAbort, StoredResponse
 
 
 class Color(enum.Enum):
@@ -405,7 +405,7 @@ def test_an_error_of_a_serializer_is_one_of_decoding() -> None:
         Entry("x", 0, 1, 0, ("stamp",), ()),
         Entry("x", 0, 1, 0, ("stamp",), (1,)),  # type: ignore[arg-type]
         Entry("x", 0, 1, 0, barrier=5),  # type: ignore[arg-type]
-        Entry("x", 0, 1, 0, maker=None),  # type: ignore[arg-type]
+        Entry("x", 0, 1, 0, source=None),  # type: ignore[arg-type]
     ],
     ids=repr,
 )

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from flask_cache_core import CacheError
-from flask_cache_core.entry import Entry, expiry, to_seconds
 from flask_cache_core.errors import InvalidTimeoutError
+from flask_cache_core.storage.entry import Entry, expiry
+from flask_cache_core.timeouts import to_seconds
 
 
 @pytest.mark.parametrize(

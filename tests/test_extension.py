@@ -17,7 +17,7 @@ from flask import Flask, current_app
 from flask_cache_core import Cache, CacheStats, CacheWarning, hookimpl
 from flask_cache_core.backends import NullCache, SimpleCache
 from flask_cache_core.errors import ConfigError, InvalidTimeoutError, NotInitializedError
-from flask_cache_core.registry import registry
+from flask_cache_core.plugins import registry
 
 SIMPLE = {"CACHE_TYPE": "simple"}
 

@@ -14,9 +14,9 @@ from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Forbidden, HTTPException, MethodNotAllowed, NotFound, Unauthorized
 
 from flask_cache_core import CachedResponse
-from flask_cache_core.call import Outcome
+from flask_cache_core.engine.call import Outcome
 from flask_cache_core.errors import ConfigError
-from flask_cache_core.http import (
+from flask_cache_core.web.policy import (
     STREAM_LIMIT,
     Permissive,
     Recording,

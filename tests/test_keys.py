@@ -9,7 +9,7 @@ import pytest
 
 from flask_cache_core import Cache, make_template_fragment_key
 from flask_cache_core.errors import CacheError, InvalidKeyError
-from flask_cache_core.keys import (
+from flask_cache_core.keys.builders import (
     barrier_key,
     digest,
     fragment_key,

@@ -15,8 +15,8 @@ import pytest
 from flask import Flask
 
 from flask_cache_core import Cache
-from flask_cache_core.arguments import Identities
-from flask_cache_core.naming import Names, source_digest
+from flask_cache_core.keys.arguments import Identities
+from flask_cache_core.keys.functions import Names, source_digest
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
-from flask_cache_core.registry import OUR_EXTRAS
+from flask_cache_core.plugins import OUR_EXTRAS
 from flask_cache_core.settings import DEFAULTS
 
 ROOT = Path(__file__).parents[1]

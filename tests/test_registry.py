@@ -26,7 +26,7 @@ from flask_cache_core.errors import (
     NotACacheError,
     UnknownBackendError,
 )
-from flask_cache_core.registry import registry
+from flask_cache_core.plugins import registry
 
 MODULES = {
     "acme_class": """

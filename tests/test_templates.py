@@ -15,8 +15,8 @@ from flask import Flask, render_template, render_template_string
 from markupsafe import Markup
 
 from flask_cache_core import Cache, CacheWarning, make_template_fragment_key
+from flask_cache_core.decorators.fragments import use_for_fragments
 from flask_cache_core.errors import CacheError, InvalidTimeoutError, NotInitializedError
-from flask_cache_core.templates import use_for_fragments
 
 
 @pytest.fixture

@@ -1,19 +1,23 @@
-"""The backends that come with the core. They enter through the same hook as any plug-in."""
+"""The plug-in of the core: ``null``, ``simple``, and foreign caches with the werkzeug API.
+
+It enters through the same hooks as any other.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..backend import BaseCache
 from ..hookspecs import hookimpl
+from ..storage.base import BaseCache
+from .adapter import Adapted
 from .null import NullCache
 from .simple import SimpleCache
 
 if TYPE_CHECKING:
     from flask import Flask
 
-__all__ = ["NullCache", "SimpleCache", "flask_cache_backend"]
+__all__ = ["NullCache", "SimpleCache", "flask_cache_adapt", "flask_cache_backend"]
 
 
 @hookimpl
@@ -24,4 +28,12 @@ def flask_cache_backend(
         return NullCache.factory(app, config, args, kwargs)
     if name == "simple":
         return SimpleCache.factory(app, config, args, kwargs)
+    return None
+
+
+@hookimpl(trylast=True)
+def flask_cache_adapt(client: object, config: Mapping[str, Any]) -> BaseCache | None:
+    """Whatever has the three methods, after all plug-ins that know the client itself."""
+    if all(callable(getattr(client, name, None)) for name in ("get", "set", "delete")):
+        return Adapted(client, config.get("CACHE_DEFAULT_TIMEOUT"))
     return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..backend import BaseCache
+from ..storage.base import BaseCache
 from ..typing import Timeout
 
 if TYPE_CHECKING:

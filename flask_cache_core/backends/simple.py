@@ -22,10 +22,10 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from ..backend import BaseCache
-from ..entry import expiry
 from ..errors import ConfigError
-from ..snapshot import freeze, is_pickled, thaw
+from ..storage.base import BaseCache
+from ..storage.copying import freeze, is_pickled, thaw
+from ..storage.entry import expiry
 from ..typing import Timeout
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from typing import ClassVar, TypeAlias
 
 import pytest
 
-from ..backend import BaseCache, ByteStore
+from ..storage.base import BaseCache
+from ..storage.bytestore import ByteStore
 
 #: Gives a backend that keeps its keys under the prefix. All of them share one store.
 MakeBackend: TypeAlias = Callable[[str], BaseCache]

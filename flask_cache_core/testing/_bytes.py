@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from ..backend import ByteStore
 from ..errors import CacheWarning
+from ..storage.base import Batch
+from ..storage.bytestore import ByteStore
 from ._base import Contract
 
 explosions: list[str] = []
@@ -50,7 +51,7 @@ GARBAGE: dict[str, bytes] = {
 
 def plant(store: ByteStore, key: str, data: bytes) -> None:
     """Put raw bytes where the value of *key* is."""
-    assert not store._write({store.address(key): data}, 60)  # noqa: SLF001
+    assert not store.write_bytes({store.address(key): data}, 60)
 
 
 class UndecodableContract(Contract):
@@ -72,7 +73,7 @@ class UndecodableContract(Contract):
             plant(byte_store, key, GARBAGE["noise"])
         byte_store.set("set", 1, 60)
         byte_store.set_many({"set_many": 2}, 60)
-        assert byte_store.store({"store": 3}, 60, {}, 60) is True
+        assert byte_store.store(Batch({"store": 3}, 60, {}, 60)) is True
         assert byte_store.get_many("set", "set_many", "store") == [1, 2, 3]
         plant(byte_store, "add", GARBAGE["noise"])
         assert byte_store.get("add") is None
@@ -102,7 +103,7 @@ class OversizeContract(Contract):
             assert limited.set("set", large, 60) is False
             assert limited.set_many({"set_many": large, "small": 1}, 60) == ["small"]
             assert limited.add("add", large, 60) is False
-            assert limited.store({"store": large}, 60, {"stamp": "token"}, 60) is False
+            assert limited.store(Batch({"store": large}, 60, {"stamp": "token"}, 60)) is False
         assert [warning.category for warning in caught] == [CacheWarning]
         assert limited.counters()["rejected"] == 4
         keys = ("set", "set_many", "add", "store", "small", "stamp")

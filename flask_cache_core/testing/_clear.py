@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from ..backend import BaseCache, ByteStore
 from ..errors import CacheWarning
+from ..storage.base import BaseCache
+from ..storage.bytestore import ByteStore
 from ._base import Contract, MakeBackend
 from ._parallel import eventually
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import pytest
 
-from ..backend import BaseCache
+from ..storage.base import BaseCache
 from ._base import Contract, MakeBackend
 from ._parallel import Forked, Meet, in_processes, in_threads
 

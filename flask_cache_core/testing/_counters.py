@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from ..backend import BaseCache, ByteStore
+from ..storage.base import BaseCache
+from ..storage.bytestore import ByteStore
 from ._base import Contract
 
 
 def stored(store: ByteStore, key: str) -> bytes | None:
     """What the store holds for *key*."""
-    return store._read([store.address(key)])[0]  # noqa: SLF001
+    return store.read_bytes([store.address(key)])[0]
 
 
 class CountersContract(Contract):

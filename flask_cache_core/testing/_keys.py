@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ..backend import BaseCache
+from ..storage.base import BaseCache, Batch
 from ._base import Contract
 
 HOSTILE: dict[str, str] = {
@@ -66,7 +66,7 @@ class KeysContract(Contract):
         assert backend.get_many("other", key) == [None, 3]
         assert backend.delete(key) is True
         assert backend.has(key) is False
-        assert backend.store({key: 4}, 60, {key + "|stamp": "token"}, 60) is True
+        assert backend.store(Batch({key: 4}, 60, {key + "|stamp": "token"}, 60)) is True
         assert backend.get_dict(key, key + "|stamp") == {key: 4, key + "|stamp": "token"}
         assert sorted(backend.delete_many(key, key + "|stamp")) == [key, key + "|stamp"]
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from ..backend import BaseCache
 from ..errors import InvalidTimeoutError
+from ..storage.base import BaseCache, Batch
 from ._base import Contract, MakeBackend
 from ._parallel import eventually
 
@@ -55,7 +55,7 @@ class TimeoutsContract(Contract):
         backend.set("timedelta", 1, timedelta(seconds=BRIEF))
         backend.set_many({"set_many": 1}, BRIEF)
         backend.add("add", 1, BRIEF)
-        backend.store({"item": 1}, BRIEF, {"stamp": "token"}, BRIEF)
+        backend.store(Batch({"item": 1}, BRIEF, {"stamp": "token"}, BRIEF))
         keys = ["set", "timedelta", "set_many", "add", "item", "stamp"]
         found = backend.get_dict(*keys)
         if self.exact_timeouts and time.monotonic() - begun < BRIEF:
@@ -125,8 +125,8 @@ class TimeoutsContract(Contract):
 
     def test_store_has_two_timeouts(self, backend: BaseCache) -> None:
         """One for the items, one for the stamps."""
-        backend.store({"short item": 1}, BRIEF, {"long stamp": "token"}, 60)
-        backend.store({"long item": 1}, 60, {"short stamp": "token"}, BRIEF)
+        backend.store(Batch({"short item": 1}, BRIEF, {"long stamp": "token"}, 60))
+        backend.store(Batch({"long item": 1}, 60, {"short stamp": "token"}, BRIEF))
         wait_until_gone(backend, "short item", "short stamp")
         assert backend.get_many("long item", "long stamp") == [1, "token"]
 

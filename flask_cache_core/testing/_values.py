@@ -17,8 +17,8 @@ import pytest
 from markupsafe import Markup
 from werkzeug.wrappers import Response
 
-from ..backend import BaseCache
-from ..entry import Entry, Variants
+from ..storage.base import BaseCache, Batch
+from ..storage.entry import Entry, Variants
 from ._base import Contract, MakeBackend
 
 
@@ -173,7 +173,7 @@ class CopiesContract(Contract):
         backend.set("set", value, 60)
         backend.set_many({"set_many": value}, 60)
         backend.add("add", value, 60)
-        backend.store({"store": value}, 60, {}, 60)
+        backend.store(Batch({"store": value}, 60, {}, 60))
         value["rows"].append(2)
         found = backend.get_dict("set", "set_many", "add", "store")
         assert {way for way, kept in found.items() if kept != {"rows": [1]}} == set()
@@ -238,7 +238,7 @@ class NothingContract(Contract):
         assert backend.set_many({"key": 1, "other": 2}, 60) == ["key", "other"]
         assert backend.add("key", 1, 60) is True
         assert backend.add("key", 2, 60) is True
-        assert backend.store({"key": 1}, 60, {"stamp": "token"}, 60) is True
+        assert backend.store(Batch({"key": 1}, 60, {"stamp": "token"}, 60)) is True
         assert backend.inc("key", 3) == 3
         assert backend.dec("key", 3) == -3
         assert backend.get("key") is None

@@ -15,7 +15,7 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flask_cache_core.backend import ByteStore
+from flask_cache_core.backend import Batch, ByteStore
 from flask_cache_core.errors import BackendError, ConfigError
 
 if TYPE_CHECKING:
@@ -95,28 +95,28 @@ class SQLiteCache(ByteStore):
 
     # -- primitives -----------------------------------------------------------------------
 
-    def _read(self, addresses: Sequence[str]) -> Sequence[bytes | None]:
+    def read_bytes(self, addresses: Sequence[str]) -> Sequence[bytes | None]:
         now = time.time()
         with self._transaction("DEFERRED") as db:
             rows = [db.execute(_READ, (_blob(a), now)).fetchone() for a in addresses]
         return [row[0] if row else None for row in rows]
 
-    def _write(self, items: Mapping[str, bytes], timeout: float) -> Sequence[str]:
+    def write_bytes(self, items: Mapping[str, bytes], timeout: float) -> Sequence[str]:
         with self._transaction("IMMEDIATE") as db:
             _put(db, items, timeout)
         return []
 
-    def _add(self, address: str, data: bytes, timeout: float) -> bool:
+    def add_bytes(self, address: str, data: bytes, timeout: float) -> bool:
         with self._transaction("IMMEDIATE") as db:
             return _put_new(db, address, data, timeout)
 
-    def _remove(self, addresses: Sequence[str]) -> Sequence[str]:
+    def remove_bytes(self, addresses: Sequence[str]) -> Sequence[str]:
         now = time.time()
         with self._transaction("IMMEDIATE") as db:
             rows = [db.execute(_REMOVE, (_blob(a), now)).fetchone() for a in addresses]
         return [a for a, row in zip(addresses, rows, strict=True) if row and row[0]]
 
-    def _increment(self, address: str, delta: int, timeout: float) -> int | None:
+    def increment(self, address: str, delta: int, timeout: float) -> int | None:
         with self._transaction("IMMEDIATE") as db:
             row = db.execute(_COUNTER, (_blob(address), time.time())).fetchone()
             data, expires = row or (b"0", _end(timeout))
@@ -126,7 +126,7 @@ class SQLiteCache(ByteStore):
             db.execute(_WRITE, (_blob(address), b"%d" % value, expires))
             return value
 
-    def _clear(self) -> bool:
+    def clear_prefix(self) -> bool:
         prefix = _blob(self.delimited_prefix)
         with self._transaction("IMMEDIATE") as db:
             if prefix:
@@ -137,29 +137,23 @@ class SQLiteCache(ByteStore):
                 db.execute("DELETE FROM cache")
         return True
 
-    def _replace_if(self, address: str, held: bytes, data: bytes, timeout: float) -> bool:
+    def replace_bytes_if(self, address: str, expected: bytes, data: bytes, timeout: float) -> bool:
         with self._transaction("IMMEDIATE") as db:
-            new = (data, _end(timeout), _blob(address), held, time.time())
+            new = (data, _end(timeout), _blob(address), expected, time.time())
             return db.execute(_REPLACE_IF, new).rowcount == 1
 
-    def _remove_if(self, address: str, held: bytes) -> bool:
+    def remove_bytes_if(self, address: str, expected: bytes) -> bool:
         with self._transaction("IMMEDIATE") as db:
-            return db.execute(_REMOVE_IF, (_blob(address), held, time.time())).rowcount == 1
+            return db.execute(_REMOVE_IF, (_blob(address), expected, time.time())).rowcount == 1
 
-    def _write_batch(
-        self,
-        items: Mapping[str, bytes],
-        timeout: float,
-        added: Mapping[str, bytes],
-        added_timeout: float,
-        unlock: tuple[str, bytes] | None,
-    ) -> Sequence[str]:
+    def write_batch(self, batch: Batch[bytes]) -> Sequence[str]:
         with self._transaction("IMMEDIATE") as db:
-            for address, data in added.items():
-                _put_new(db, address, data, added_timeout)
-            _put(db, items, timeout)
-            if unlock is not None:
-                db.execute(_REMOVE_IF, (_blob(unlock[0]), unlock[1], time.time()))
+            for address, data in batch.versions.items():
+                _put_new(db, address, data, batch.versions_timeout)
+            _put(db, batch.items, batch.timeout)
+            if batch.release is not None:
+                address, expected = batch.release
+                db.execute(_REMOVE_IF, (_blob(address), expected, time.time()))
         return []
 
     # -- the connection -------------------------------------------------------------------

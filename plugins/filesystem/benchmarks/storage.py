@@ -48,7 +48,7 @@ class FilePerEntry(ByteStore):
         name = hashlib.sha256(address.encode()).hexdigest()
         return f"{self._directory}/{name[:2]}/{name[2:]}"
 
-    def _read(self, addresses: Sequence[str]) -> Sequence[bytes | None]:
+    def read_bytes(self, addresses: Sequence[str]) -> Sequence[bytes | None]:
         now = time()
         found: list[bytes | None] = []
         for address in addresses:
@@ -60,7 +60,7 @@ class FilePerEntry(ByteStore):
                 found[-1] = data[8:] if unpack_from("d", data)[0] > now else None
         return found
 
-    def _write(self, items: Mapping[str, bytes], timeout: float) -> Sequence[str]:
+    def write_bytes(self, items: Mapping[str, bytes], timeout: float) -> Sequence[str]:
         for address, data in items.items():
             path = self._path(address)
             fd = os.open(f"{path}.{os.getpid()}", os.O_CREAT | os.O_WRONLY, 0o600)
@@ -69,16 +69,16 @@ class FilePerEntry(ByteStore):
             os.replace(f"{path}.{os.getpid()}", path)  # noqa: PTH105
         return ()
 
-    def _add(self, address: str, data: bytes, timeout: float) -> bool:
+    def add_bytes(self, address: str, data: bytes, timeout: float) -> bool:
         raise NotImplementedError
 
-    def _remove(self, addresses: Sequence[str]) -> Sequence[str]:
+    def remove_bytes(self, addresses: Sequence[str]) -> Sequence[str]:
         raise NotImplementedError
 
-    def _increment(self, address: str, delta: int, timeout: float) -> int | None:
+    def increment(self, address: str, delta: int, timeout: float) -> int | None:
         raise NotImplementedError
 
-    def _clear(self) -> bool:
+    def clear_prefix(self) -> bool:
         raise NotImplementedError
 
 
@@ -100,13 +100,13 @@ class SQLite(ByteStore):
             create trigger if not exists ad after delete on e begin update n set c=c-1; end;
         """)
 
-    def _read(self, addresses: Sequence[str]) -> Sequence[bytes | None]:
+    def read_bytes(self, addresses: Sequence[str]) -> Sequence[bytes | None]:
         marks = ",".join("?" * len(addresses))
         query = f"select k, v from e where k in ({marks}) and x > ?"
         found = dict(self._db.execute(query, (*addresses, time())).fetchall())
         return [found.get(address) for address in addresses]
 
-    def _write(self, items: Mapping[str, bytes], timeout: float) -> Sequence[str]:
+    def write_bytes(self, items: Mapping[str, bytes], timeout: float) -> Sequence[str]:
         now, run = time(), self._db.execute
         run("begin immediate")
         for address, data in items.items():
@@ -123,7 +123,7 @@ class SQLite(ByteStore):
         run("commit")
         return ()
 
-    def _add(self, address: str, data: bytes, timeout: float) -> bool:
+    def add_bytes(self, address: str, data: bytes, timeout: float) -> bool:
         now = time()
         statement = (
             "insert into e values(?,?,?,?) on conflict(k) do update set v=excluded.v,"
@@ -132,10 +132,10 @@ class SQLite(ByteStore):
         values = (address, data, now + timeout, int(now * 1e6), now)
         return bool(self._db.execute(statement, values).rowcount)
 
-    def _remove(self, addresses: Sequence[str]) -> Sequence[str]:
+    def remove_bytes(self, addresses: Sequence[str]) -> Sequence[str]:
         raise NotImplementedError
 
-    def _increment(self, address: str, delta: int, timeout: float) -> int | None:
+    def increment(self, address: str, delta: int, timeout: float) -> int | None:
         now = time()
         statement = (
             "insert into e values(?,?,?,?) on conflict(k) do update"
@@ -144,7 +144,7 @@ class SQLite(ByteStore):
         values = (address, b"%d" % delta, now + timeout, int(now * 1e6), delta)
         return int(self._db.execute(statement, values).fetchone()[0])
 
-    def _clear(self) -> bool:
+    def clear_prefix(self) -> bool:
         raise NotImplementedError
 
 

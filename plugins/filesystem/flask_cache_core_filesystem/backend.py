@@ -20,7 +20,7 @@ from time import sleep, time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
-from flask_cache_core.backend import ByteStore
+from flask_cache_core.backend import Batch, ByteStore
 from flask_cache_core.errors import BackendError, ConfigError
 from flask_cache_core.typing import Timeout
 
@@ -135,7 +135,7 @@ class FileSystemCache(ByteStore):
 
     # -- primitives -------------------------------------------------------------------------
 
-    def _read(self, addresses: Sequence[str]) -> Sequence[bytes | None]:
+    def read_bytes(self, addresses: Sequence[str]) -> Sequence[bytes | None]:
         now = time()
         try:
             ledger = self._reader.ledger(now)
@@ -162,46 +162,39 @@ class FileSystemCache(ByteStore):
                 found = change.read(address)
                 return None if found is None else found[0]
 
-    def _write(self, items: Mapping[str, bytes], timeout: float) -> Sequence[str]:
+    def write_bytes(self, items: Mapping[str, bytes], timeout: float) -> Sequence[str]:
         refused: list[str] = []
         for turn in _turns(items.items()):
             with self._change() as change:
                 refused += _written(change, turn, timeout)
         return refused
 
-    def _write_batch(
-        self,
-        items: Mapping[str, bytes],
-        timeout: float,
-        added: Mapping[str, bytes],
-        added_timeout: float,
-        unlock: tuple[str, bytes] | None,
-    ) -> Sequence[str]:
-        if len(items) + len(added) > _TURN:
-            return super()._write_batch(items, timeout, added, added_timeout, unlock)
+    def write_batch(self, batch: Batch[bytes]) -> Sequence[str]:
+        if len(batch.items) + len(batch.versions) > _TURN:
+            return super().write_batch(batch)
         with self._change() as change:
-            for address, data in added.items():
+            for address, data in batch.versions.items():
                 if change.read(address) is None:
-                    change.write(address, data, _expiry(added_timeout))
-            refused = _written(change, items.items(), timeout)
-            if unlock is not None:
-                _remove_held(change, *unlock)
+                    change.write(address, data, _expiry(batch.versions_timeout))
+            refused = _written(change, batch.items.items(), batch.timeout)
+            if batch.release is not None:
+                _remove_held(change, *batch.release)
         return refused
 
-    def _add(self, address: str, data: bytes, timeout: float) -> bool:
+    def add_bytes(self, address: str, data: bytes, timeout: float) -> bool:
         with self._change() as change:
             if change.read(address) is not None:
                 return False
             return change.write(address, data, _expiry(timeout))
 
-    def _remove(self, addresses: Sequence[str]) -> Sequence[str]:
+    def remove_bytes(self, addresses: Sequence[str]) -> Sequence[str]:
         removed: list[str] = []
         for turn in _turns(addresses):
             with self._change() as change:
                 removed += [address for address in turn if change.remove(address)]
         return removed
 
-    def _increment(self, address: str, delta: int, timeout: float) -> int | None:
+    def increment(self, address: str, delta: int, timeout: float) -> int | None:
         with self._change() as change:
             found = change.read(address)
             held, expires = (b"0", _expiry(timeout)) if found is None else found
@@ -211,18 +204,18 @@ class FileSystemCache(ByteStore):
             change.write(address, b"%d" % value, expires)
             return value
 
-    def _replace_if(self, address: str, held: bytes, data: bytes, timeout: float) -> bool:
+    def replace_bytes_if(self, address: str, expected: bytes, data: bytes, timeout: float) -> bool:
         with self._change() as change:
             found = change.read(address)
-            if found is None or found[0] != held:
+            if found is None or found[0] != expected:
                 return False
             return change.write(address, data, _expiry(timeout))
 
-    def _remove_if(self, address: str, held: bytes) -> bool:
+    def remove_bytes_if(self, address: str, expected: bytes) -> bool:
         with self._change() as change:
-            return _remove_held(change, address, held)
+            return _remove_held(change, address, expected)
 
-    def _clear(self) -> bool:
+    def clear_prefix(self) -> bool:
         everything = [self._files]
         if not self.delimited_prefix:
             everything = Files.of_all(self._root, self._mode)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
-from flask_cache_core.backend import ByteStore
+from flask_cache_core.backend import Batch, ByteStore
 from flask_cache_core.errors import ConfigError
 from flask_cache_core.typing import Timeout
 
@@ -107,8 +107,7 @@ class MemcachedCache(ByteStore):
         names = ", ".join(server.name for server in self._servers)
         return f"memcached {names} (CACHE_MEMCACHED_SERVERS)"
 
-    def _use(self, codec: Any, key_prefix: str, clear_all: bool) -> None:
-        super()._use(codec, key_prefix, clear_all)
+    def prefix_changed(self) -> None:
         prefix = _valid_prefix(self.delimited_prefix)
         generation = TOKEN_LENGTH + 1 if prefix else 0
         self._longest = KEY_BYTES - len(prefix) - generation
@@ -128,10 +127,10 @@ class MemcachedCache(ByteStore):
 
     # -- primitives -----------------------------------------------------------------------
 
-    def _read(self, addresses: Sequence[str]) -> Sequence[bytes | None]:
+    def read_bytes(self, addresses: Sequence[str]) -> Sequence[bytes | None]:
         return self._cluster.read(addresses)
 
-    def _write(self, items: Mapping[str, bytes], timeout: float) -> Sequence[str]:
+    def write_bytes(self, items: Mapping[str, bytes], timeout: float) -> Sequence[str]:
         expire = expiry(timeout)
         parts = self._cluster.each(
             list(items), lambda share, some: share.write(_part(items, some), expire)
@@ -141,44 +140,37 @@ class MemcachedCache(ByteStore):
     def _refused(self, items: Mapping[str, bytes], refused: Sequence[str]) -> Sequence[str]:
         """The server takes less than ``max_value_bytes``."""
         for address in refused:
-            self._reject(address, len(items[address]))
+            self.reject(address, len(items[address]))
         return refused
 
-    def _add(self, address: str, data: bytes, timeout: float) -> bool:
+    def add_bytes(self, address: str, data: bytes, timeout: float) -> bool:
         expire = expiry(timeout)
         return self._cluster.one(address, lambda share: share.add(address, data, expire))
 
-    def _remove(self, addresses: Sequence[str]) -> Sequence[str]:
+    def remove_bytes(self, addresses: Sequence[str]) -> Sequence[str]:
         parts = self._cluster.each(addresses, lambda share, some: share.remove(some))
         return [address for part in parts for address in part]
 
-    def _write_batch(
-        self,
-        items: Mapping[str, bytes],
-        timeout: float,
-        added: Mapping[str, bytes],
-        added_timeout: float,
-        unlock: tuple[str, bytes] | None,
-    ) -> Sequence[str]:
-        expire, added_expire = expiry(timeout), expiry(added_timeout)
+    def write_batch(self, batch: Batch[bytes]) -> Sequence[str]:
+        expire, versions_expire = expiry(batch.timeout), expiry(batch.versions_timeout)
         parts = self._cluster.each(
-            [*added, *items],
+            [*batch.versions, *batch.items],
             lambda share, some: share.store(
-                _part(items, some), expire, _part(added, some), added_expire
+                _part(batch.items, some), expire, _part(batch.versions, some), versions_expire
             ),
         )
-        if unlock is not None:
-            self._remove_if(*unlock)
-        return self._refused(items, [address for part in parts for address in part])
+        if batch.release is not None:
+            self.remove_bytes_if(*batch.release)
+        return self._refused(batch.items, [address for part in parts for address in part])
 
-    def _replace_if(self, address: str, held: bytes, data: bytes, timeout: float) -> bool:
+    def replace_bytes_if(self, address: str, held: bytes, data: bytes, timeout: float) -> bool:
         expire = expiry(timeout)
         return self._cluster.one(address, lambda share: _swap(share, address, held, data, expire))
 
-    def _remove_if(self, address: str, held: bytes) -> bool:
+    def remove_bytes_if(self, address: str, held: bytes) -> bool:
         return self._cluster.one(address, lambda share: _swap(share, address, held, b"", _PAST))
 
-    def _increment(self, address: str, delta: int, timeout: float) -> int | None:
+    def increment(self, address: str, delta: int, timeout: float) -> int | None:
         """Up: the server's own increment. Down: its own decrement as long as that stays above 0.
 
         The server knows no numbers below 0 or above 2**64: from there on, compare-and-swap,
@@ -187,7 +179,7 @@ class MemcachedCache(ByteStore):
         expire = expiry(timeout)
         return self._cluster.one(address, lambda share: _count(share, address, delta, expire))
 
-    def _clear(self) -> bool:
+    def clear_prefix(self) -> bool:
         if self.delimited_prefix:
             return self._cluster.start_over()
         return self._cluster.flush_all()

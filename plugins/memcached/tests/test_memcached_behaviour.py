@@ -17,6 +17,7 @@ from flask_cache_core_memcached.backend import expiry
 from flask_cache_core_memcached.ring import Ring
 from flask_cache_core_memcached.servers import Server
 
+from flask_cache_core.backend import Batch
 from flask_cache_core.errors import BackendError, CacheWarning
 from flask_cache_core.testing.servers import MemcachedServer, free_port
 
@@ -79,7 +80,7 @@ def test_a_hit_is_one_round_trip_and_a_miss_two(
     before = memcached_proxy.trips
     assert backend.get_many("entry", *stamps) == [None] * 4
     assert memcached_proxy.trips == before + 1
-    assert backend.store({"entry": "value"}, 60, stamps, 600) is True
+    assert backend.store(Batch({"entry": "value"}, 60, stamps, 600)) is True
     assert memcached_proxy.trips == before + 2
     assert backend.get_many("entry", *stamps) == ["value", "token", "token", "token"]
     assert memcached_proxy.trips == before + 3
@@ -248,7 +249,7 @@ def test_a_restart_is_survived(client: str, prefix: str) -> None:
             lambda: backend.set("key", 1),
             lambda: backend.inc("n"),
             lambda: backend.add("key", 1),
-            lambda: backend.store({"key": 1}, 9, {}, 9),
+            lambda: backend.store(Batch({"key": 1}, 9, {}, 9)),
         ]
         for write in writes:
             backend.get_many("key", "other")
@@ -368,7 +369,7 @@ def test_the_ring_is_even_and_moves_little() -> None:
 def test_a_bare_client_is_adapted(memcached_servers: list[MemcachedServer], kind: str) -> None:
     from flask import Flask
 
-    from flask_cache_core.registry import registry
+    from flask_cache_core.plugins import registry
 
     ports = [server.port for server in memcached_servers]
     addresses = [server.address for server in memcached_servers]

@@ -10,7 +10,7 @@ from flask_cache_core_memcached import MemcachedCache
 from flask_cache_core_memcached.servers import Server, parse_servers
 
 from flask_cache_core.errors import ConfigError
-from flask_cache_core.registry import registry
+from flask_cache_core.plugins import registry
 from flask_cache_core.testing.servers import MemcachedServer
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from redis.exceptions import RedisError
 
-from flask_cache_core.backend import ByteStore
+from flask_cache_core.backend import Batch, ByteStore
 from flask_cache_core.errors import BackendError
 
 from . import connect, scripts
@@ -83,48 +83,41 @@ class RedisBackend(ByteStore):
 
     # -- primitives -----------------------------------------------------------------------
 
-    def _read(self, addresses: Sequence[str]) -> Sequence[bytes | None]:
+    def read_bytes(self, addresses: Sequence[str]) -> Sequence[bytes | None]:
         found: list[bytes | None] = []
         for values in self._run(self._naming("MGET", _encoded(addresses), _TURN)):
             found += values
         return found
 
-    def _write(self, items: Mapping[str, bytes], timeout: float) -> Sequence[str]:
+    def write_bytes(self, items: Mapping[str, bytes], timeout: float) -> Sequence[str]:
         self._run(_sets(items, timeout))
         return ()
 
-    def _add(self, address: str, data: bytes, timeout: float) -> bool:
+    def add_bytes(self, address: str, data: bytes, timeout: float) -> bool:
         return self._run(_adds({address: data}, timeout))[0] is not None
 
-    def _remove(self, addresses: Sequence[str]) -> Sequence[str]:
+    def remove_bytes(self, addresses: Sequence[str]) -> Sequence[str]:
         removed = self._run([("UNLINK", key) for key in _encoded(addresses)])
         return [address for address, count in zip(addresses, removed, strict=True) if count]
 
-    def _increment(self, address: str, delta: int, timeout: float) -> int | None:
+    def increment(self, address: str, delta: int, timeout: float) -> int | None:
         arguments = (delta, _milliseconds(timeout))
         counted = self._run([("EVAL", scripts.INCREMENT, 1, _key(address), *arguments)])[0]
         return None if counted is None else int(counted)
 
-    def _replace_if(self, address: str, held: bytes, data: bytes, timeout: float) -> bool:
-        arguments = (held, data, _milliseconds(timeout))
+    def replace_bytes_if(self, address: str, expected: bytes, data: bytes, timeout: float) -> bool:
+        arguments = (expected, data, _milliseconds(timeout))
         return bool(self._run([("EVAL", scripts.REPLACE, 1, _key(address), *arguments)])[0])
 
-    def _remove_if(self, address: str, held: bytes) -> bool:
-        return bool(self._run([_unlock(address, held)])[0])
+    def remove_bytes_if(self, address: str, expected: bytes) -> bool:
+        return bool(self._run([_unlock(address, expected)])[0])
 
-    def _write_batch(
-        self,
-        items: Mapping[str, bytes],
-        timeout: float,
-        added: Mapping[str, bytes],
-        added_timeout: float,
-        unlock: tuple[str, bytes] | None,
-    ) -> Sequence[str]:
+    def write_batch(self, batch: Batch[bytes]) -> Sequence[str]:
         self._run(
             [
-                *_adds(added, added_timeout),
-                *_sets(items, timeout),
-                *([_unlock(*unlock)] if unlock else ()),
+                *_adds(batch.versions, batch.versions_timeout),
+                *_sets(batch.items, batch.timeout),
+                *([_unlock(*batch.release)] if batch.release else ()),
             ]
         )
         return ()
@@ -134,7 +127,7 @@ class RedisBackend(ByteStore):
 
     # -- clear ----------------------------------------------------------------------------
 
-    def _clear(self) -> bool:
+    def clear_prefix(self) -> bool:
         try:
             return self._clear_all() if not self.delimited_prefix else self._clear_prefix()
         except (RedisError, OSError) as error:
@@ -200,18 +193,11 @@ class RedisClusterBackend(RedisBackend):
     def _connected_as(cls, client: Any, config: Mapping[str, Any]) -> Connected:
         return connect.cluster_as(client, config)
 
-    def _write_batch(
-        self,
-        items: Mapping[str, bytes],
-        timeout: float,
-        added: Mapping[str, bytes],
-        added_timeout: float,
-        unlock: tuple[str, bytes] | None,
-    ) -> Sequence[str]:
+    def write_batch(self, batch: Batch[bytes]) -> Sequence[str]:
         """The lock may live on another node than what it guards, so it is released after it."""
-        super()._write_batch(items, timeout, added, added_timeout, None)
-        if unlock is not None:
-            self._remove_if(*unlock)
+        super().write_batch(batch._replace(release=None))
+        if batch.release is not None:
+            self.remove_bytes_if(*batch.release)
         return ()
 
 
@@ -241,8 +227,8 @@ def _adds(items: Mapping[str, bytes], timeout: float) -> list[Command]:
     return [(*command, "NX") for command in _sets(items, timeout)]
 
 
-def _unlock(address: str, held: bytes) -> Command:
-    return ("EVAL", scripts.REMOVE, 1, _key(address), held)
+def _unlock(address: str, expected: bytes) -> Command:
+    return ("EVAL", scripts.REMOVE, 1, _key(address), expected)
 
 
 def _raise_first(replies: list[Any]) -> list[Any]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from redis.crc import key_slot
 
+from flask_cache_core.backend import Batch
 from flask_cache_core.errors import BackendError
 
 
@@ -74,7 +75,7 @@ def test_a_slot_that_is_moving_is_followed(backend: Any, moving: Any) -> None:
     assert backend.inc("key") == 2
     assert backend.add("key", 9, 60) is False
     assert backend.get_many("a", "key", "b") == [None, 2, None]
-    assert backend.store({"key": "new", "a": 1}, 60, {"s": "t"}, 60, ("lock", "x")) is True
+    assert backend.store(Batch({"key": "new", "a": 1}, 60, {"s": "t"}, 60, ("lock", "x"))) is True
     assert backend.delete_many("key", "c") == ["key"]
 
 

@@ -10,6 +10,7 @@ import redis
 from flask import Flask
 
 from flask_cache_core import Cache
+from flask_cache_core.backend import Batch
 from flask_cache_core.errors import CacheWarning
 from flask_cache_core.testing.servers import RedisServer
 
@@ -35,7 +36,9 @@ def test_every_operation_is_one_round_trip(backend: Any, counting_proxy: Any) ->
         "add": lambda: backend.add("added", 1, 60),
         "has": lambda: backend.has("key"),
         "inc": lambda: backend.inc("counter"),
-        "store": lambda: backend.store({"a": 1}, 60, {"b": "c", "d": "e"}, 90, ("lock", "x")),
+        "store": lambda: backend.store(
+            Batch({"a": 1}, 60, {"b": "c", "d": "e"}, 90, ("lock", "x"))
+        ),
         "renew_lock": lambda: backend.renew_lock("lock", "token", 60),
         "release_lock": lambda: backend.release_lock("lock", "token"),
         "delete_many": lambda: backend.delete_many(*many),

@@ -12,6 +12,7 @@ import redis
 from flask import Flask
 from flask_cache_core_redis import RedisBackend, RedisClusterBackend, flask_cache_adapt
 
+from flask_cache_core.backend import Batch
 from flask_cache_core.errors import BackendError, ConfigError
 from flask_cache_core.testing.servers import RedisServer, free_port, program
 
@@ -137,7 +138,7 @@ def test_a_user_with_the_documented_permissions_can_do_everything(
     assert backend.add("added", 1, 60)
     assert backend.has("added")
     assert backend.inc("added") == 2
-    assert backend.store({"a": 1}, 60, {"b": "c"}, 60, ("lock", "token"))
+    assert backend.store(Batch({"a": 1}, 60, {"b": "c"}, 60, ("lock", "token")))
     assert backend.delete_many("a", "c") == ["a"]
     assert backend.clear() is True
     with pytest.raises(BackendError, match="README"):

@@ -13,7 +13,7 @@ from flask import Flask
 from flask_cache_core_saslmemcached import SASLMemcachedCache
 
 from flask_cache_core.errors import BackendError, ConfigError
-from flask_cache_core.registry import registry
+from flask_cache_core.plugins import registry
 from flask_cache_core.testing import BackendContract
 from flask_cache_core.testing.servers import MemcachedServer, free_port
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from flask_cache_core_saslmemcached import SASLMemcachedCache
 
+from flask_cache_core.backend import Batch
 from flask_cache_core.errors import CacheWarning, ConfigError, ValueTooLargeError
 from flask_cache_core.typing import Timeout
 
@@ -63,8 +64,8 @@ class SpreadSASLMemcachedCache(SASLMemcachedCache):
         """With ``chunk=False``, only what is stored in one item is found."""
         if chunk:
             return super().get(key)
-        data = super()._read([self.address(key)])[0]
-        return None if data is None or self._head(data) else self._decode(key, data)
+        data = super().read_bytes([self.address(key)])[0]
+        return None if data is None or self._head(data) else self.decode(key, data)
 
     def set(self, key: str, value: Any, timeout: Timeout | None = None, chunk: bool = True) -> bool:
         """With ``chunk=False``, what does not fit into one item is refused, not spread."""
@@ -73,16 +74,16 @@ class SpreadSASLMemcachedCache(SASLMemcachedCache):
         seconds = self.seconds(timeout)
         address, data = self.address(key), self.codec.encode(key, value)
         if len(data) > self._item_bytes:
-            self._rejected += 1
-            self._remove([address])
+            self.rejected += 1
+            self.remove_bytes([address])
             return False
         return not self._replace({address: data}, {}, seconds)
 
     # -- primitives -----------------------------------------------------------------------
 
-    def _read(self, addresses: Sequence[str]) -> Sequence[bytes | None]:
+    def read_bytes(self, addresses: Sequence[str]) -> Sequence[bytes | None]:
         """One round trip; a second one where values were spread."""
-        found = list(super()._read(addresses))
+        found = list(super().read_bytes(addresses))
         heads = {
             position: head
             for position, data in enumerate(found)
@@ -91,7 +92,7 @@ class SpreadSASLMemcachedCache(SASLMemcachedCache):
         if not heads:
             return found
         wanted = _chunks(heads.values())
-        chunks = dict(zip(wanted, super()._read(wanted), strict=True))
+        chunks = dict(zip(wanted, super().read_bytes(wanted), strict=True))
         for position, head in heads.items():
             address, stored = addresses[position], found[position]
             self._remember(address, head)
@@ -100,39 +101,34 @@ class SpreadSASLMemcachedCache(SASLMemcachedCache):
                 self._drop(address, stored, head)
         return found
 
-    def _write(self, items: Mapping[str, bytes], timeout: float) -> Sequence[str]:
+    def write_bytes(self, items: Mapping[str, bytes], timeout: float) -> Sequence[str]:
         spread, owners = self._spread(items)
         return self._replace(spread, owners, timeout)
 
-    def _add(self, address: str, data: bytes, timeout: float) -> bool:
+    def add_bytes(self, address: str, data: bytes, timeout: float) -> bool:
         spread, _ = self._spread({address: data})
         head = spread.pop(address)
-        if spread and super()._write(spread, timeout):
+        if spread and super().write_bytes(spread, timeout):
             return False
-        if super()._add(address, head, timeout):
+        if super().add_bytes(address, head, timeout):
             return True
         if spread:
-            super()._remove(list(spread))
+            super().remove_bytes(list(spread))
         return False
 
-    def _remove(self, addresses: Sequence[str]) -> Sequence[str]:
+    def remove_bytes(self, addresses: Sequence[str]) -> Sequence[str]:
         heads = self._stored_heads(addresses)
-        removed = super()._remove(addresses)
+        removed = super().remove_bytes(addresses)
         self._forget_chunks(heads)
         return removed
 
-    def _write_batch(
-        self,
-        items: Mapping[str, bytes],
-        timeout: float,
-        added: Mapping[str, bytes],
-        added_timeout: float,
-        unlock: tuple[str, bytes] | None,
-    ) -> Sequence[str]:
+    def write_batch(self, batch: Batch[bytes]) -> Sequence[str]:
         """What it replaces was read by this process a moment ago: no look at what is there."""
-        replaced = {address: self._heads[address] for address in items if address in self._heads}
-        spread, owners = self._spread(items)
-        refused = super()._write_batch(spread, timeout, added, added_timeout, unlock)
+        replaced = {
+            address: self._heads[address] for address in batch.items if address in self._heads
+        }
+        spread, owners = self._spread(batch.items)
+        refused = super().write_batch(batch._replace(items=spread))
         self._forget_chunks(replaced)
         for address in set(owners.values()):
             self._remember(address, self._head(spread[address]))
@@ -143,7 +139,7 @@ class SpreadSASLMemcachedCache(SASLMemcachedCache):
     ) -> Sequence[str]:
         """Write, and delete the chunks of what was there before."""
         heads = self._stored_heads([address for address in spread if address not in owners])
-        refused = super()._write(spread, timeout)
+        refused = super().write_bytes(spread, timeout)
         self._forget_chunks(heads)
         return self._owners(refused, owners)
 
@@ -169,8 +165,8 @@ class SpreadSASLMemcachedCache(SASLMemcachedCache):
 
     def _refuse(self, address: str, size: int) -> None:
         """Raise; what was stored before must not pass for the new value."""
-        self._rejected += 1
-        self._remove([address])
+        self.rejected += 1
+        self.remove_bytes([address])
         raise ValueTooLargeError(
             f"A value of {size} bytes takes more than maxchunk={self.maxchunk} chunks of "
             f"chunksize={self.chunksize} bytes and was not stored. Raise them in CACHE_OPTIONS, "
@@ -180,7 +176,7 @@ class SpreadSASLMemcachedCache(SASLMemcachedCache):
     def _refused(self, items: Mapping[str, bytes], refused: Sequence[str]) -> Sequence[str]:
         """The server takes less than a chunk."""
         if refused:
-            self._rejected += 1
+            self.rejected += 1
         if refused and not self._told:
             self._told = True
             warnings.warn(
@@ -195,7 +191,7 @@ class SpreadSASLMemcachedCache(SASLMemcachedCache):
         """The addresses of values of which anything was refused; nothing is left of them."""
         lost = list(dict.fromkeys(owners.get(address, address) for address in refused))
         if lost:
-            self._remove(lost)
+            self.remove_bytes(lost)
         return lost
 
     def _head(self, data: bytes | None) -> Head | None:
@@ -203,19 +199,19 @@ class SpreadSASLMemcachedCache(SASLMemcachedCache):
         return head if head is not None and head.chunks <= _MOST_CHUNKS else None
 
     def _stored_heads(self, addresses: Sequence[str]) -> dict[str, Head]:
-        found = zip(addresses, super()._read(addresses), strict=True)
+        found = zip(addresses, super().read_bytes(addresses), strict=True)
         return {address: head for address, data in found if (head := self._head(data))}
 
     def _drop(self, address: str, stored: bytes, head: Head) -> None:
         """A chunk is gone: nobody can read the rest, and `add` must not find it there."""
-        if self._remove_if(address, stored):
+        if self.remove_bytes_if(address, stored):
             self._forget_chunks({address: head})
 
     def _forget_chunks(self, heads: Mapping[str, Head]) -> None:
         for address in heads:
             self._heads.pop(address, None)
         if heads:
-            super()._remove(_chunks(heads.values()))
+            super().remove_bytes(_chunks(heads.values()))
 
     def _remember(self, address: str, head: Head | None) -> None:
         if head is not None:

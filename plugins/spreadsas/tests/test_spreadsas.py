@@ -12,8 +12,9 @@ import pytest
 from flask import Flask
 from flask_cache_core_spreadsas import SpreadSASLMemcachedCache
 
+from flask_cache_core.backend import Batch
 from flask_cache_core.errors import ConfigError, ValueTooLargeError
-from flask_cache_core.registry import registry
+from flask_cache_core.plugins import registry
 from flask_cache_core.testing import BackendContract
 from flask_cache_core.testing.servers import MemcachedServer
 
@@ -72,7 +73,7 @@ def items(backend: SpreadSASLMemcachedCache, *keys: str) -> list[str]:
 
 
 def left(backend: SpreadSASLMemcachedCache, chunks: list[str]) -> list[str]:
-    found = backend._read(chunks)
+    found = backend.read_bytes(chunks)
     return [chunk for chunk, data in zip(chunks, found, strict=True) if data is not None]
 
 
@@ -98,15 +99,15 @@ def test_values_of_megabytes_come_back(spread: SpreadSASLMemcachedCache) -> None
         lambda backend: backend.set("key", "small", 60),
         lambda backend: backend.set("key", "small", 60, chunk=False),
         lambda backend: backend.set_many({"key": BIG}, 60),
-        lambda backend: backend.store({"key": "small"}, 60, {}, 60),
+        lambda backend: backend.store(Batch({"key": "small"}, 60, {}, 60)),
         lambda backend: backend.delete("key"),
-        lambda backend: backend.get("key") and backend.store({"key": BIG}, 60, {}, 60),
+        lambda backend: backend.get("key") and backend.store(Batch({"key": BIG}, 60, {}, 60)),
     ],
 )
 def test_what_is_replaced_leaves_nothing(
     spread: SpreadSASLMemcachedCache, replace: Callable[[SpreadSASLMemcachedCache], Any]
 ) -> None:
-    spread.store({"key": BIG}, 60, {}, 60)
+    spread.store(Batch({"key": BIG}, 60, {}, 60))
     before = items(spread, "key")
     assert len(left(spread, before)) == 6
     assert replace(spread)
@@ -152,7 +153,7 @@ def test_a_small_value_is_read_in_one_round_trip_and_a_big_one_in_two(
 def test_a_missing_chunk_is_a_miss(spread: SpreadSASLMemcachedCache) -> None:
     spread.set("key", BIG, 60)
     chunks = items(spread, "key")
-    spread._remove([chunks[3]])
+    spread.remove_bytes([chunks[3]])
     assert spread.has("key") is False
     assert spread.get_many("key", "key") == [None, None]
     assert left(spread, chunks) == []
@@ -189,7 +190,7 @@ def test_more_than_maxchunk_is_an_error(make: MakeSpread) -> None:
         lambda: backend.set("key", bytes(3_000), 60),
         lambda: backend.add("key", bytes(3_000), 60),
         lambda: backend.set_many({"other": 1, "key": bytes(3_000)}, 60),
-        lambda: backend.store({"key": bytes(3_000)}, 60, {}, 60),
+        lambda: backend.store(Batch({"key": bytes(3_000)}, 60, {}, 60)),
     ):
         with pytest.raises(ValueTooLargeError, match="maxchunk=3"):
             write()

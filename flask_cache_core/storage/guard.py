@@ -15,9 +15,9 @@ from collections.abc import Callable, Collection, Mapping
 from time import monotonic
 from typing import Any, Final
 
-from .backend import BaseCache
-from .errors import BackendError, CacheError, SerializationError
-from .typing import MISSING, Missing
+from ..errors import BackendError, CacheError, SerializationError
+from ..typing import MISSING, Missing
+from .base import BaseCache, Batch
 
 __all__ = ["Guard", "Store"]
 
@@ -51,21 +51,14 @@ class Store:
     def release_lock(self, key: str, token: str) -> None:
         self.backend.release_lock(key, token)
 
-    def store(
-        self,
-        items: Mapping[str, Any],
-        timeout: float,
-        stamps: Mapping[str, str],
-        stamp_timeout: float,
-        unlock: tuple[str, str] | None = None,
-    ) -> bool:
+    def store(self, batch: Batch[Any]) -> bool:
         """Write what was computed. What cannot be serialized is told of once, and not stored."""
         try:
-            return self.backend.store(items, timeout, stamps, stamp_timeout, unlock)
+            return self.backend.store(batch)
         except SerializationError as error:
-            self._tell(next(iter(items)), error)
-            if unlock is not None:
-                self.release_lock(*unlock)
+            self._tell(next(iter(batch.items)), error)
+            if batch.release is not None:
+                self.release_lock(*batch.release)
             return False
 
     def invalidate(
@@ -135,18 +128,9 @@ class Guard(Store):
     def release_lock(self, key: str, token: str) -> None:
         self._attempt(lambda: self.backend.release_lock(key, token), None)
 
-    def store(
-        self,
-        items: Mapping[str, Any],
-        timeout: float,
-        stamps: Mapping[str, str],
-        stamp_timeout: float,
-        unlock: tuple[str, str] | None = None,
-    ) -> bool:
+    def store(self, batch: Batch[Any]) -> bool:
         write = super().store
-        stored: bool = self._attempt(
-            lambda: write(items, timeout, stamps, stamp_timeout, unlock), False
-        )
+        stored: bool = self._attempt(lambda: write(batch), False)
         return stored
 
     def invalidate(

@@ -11,8 +11,8 @@ import pickle
 import uuid
 from typing import Final, NamedTuple
 
+from ..errors import SerializationError
 from .entry import Entry, Variants
-from .errors import SerializationError
 
 _IMMUTABLE: Final = frozenset(
     {

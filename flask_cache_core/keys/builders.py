@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
-from .errors import InvalidKeyError
+from ..errors import InvalidKeyError
 
 #: ``hashlib.sha256`` and its like: bytes in, an object with ``hexdigest()`` out.
 HashMethod = Callable[[bytes], Any]

@@ -16,12 +16,12 @@ from contextvars import ContextVar
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from .errors import SerializationError
-from .snapshot import freeze, thaw
-from .typing import MISSING, Missing
+from ..errors import SerializationError
+from ..storage.copying import freeze, thaw
+from ..typing import MISSING, Missing
 
 if TYPE_CHECKING:
-    from .guard import Store
+    from ..storage.guard import Store
 
 __all__ = ["Flight", "Flights", "Lease", "current"]
 

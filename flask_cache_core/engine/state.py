@@ -10,18 +10,18 @@ from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .backends.null import NullCache
-from .entry import Entry, Variants
+from ..backends.null import NullCache
+from ..storage.entry import Entry, Variants
+from ..storage.guard import Guard, Store
+from .bounded import Recent
 from .flight import Flights
-from .guard import Guard, Store
-from .recent import Recent
-from .versions import Versions
+from .invalidation import Versions
 
 if TYPE_CHECKING:
     from flask import Flask
 
-    from .backend import BaseCache
-    from .settings import Settings
+    from ..config import Settings
+    from ..storage.base import BaseCache
 
 __all__ = ["AppState", "CacheStats"]
 

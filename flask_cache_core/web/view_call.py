@@ -12,17 +12,18 @@ from flask import Flask, Request, after_this_request, has_request_context
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
-from . import http, signals
-from .call import Call, Outcome, Policy, Raised
-from .decorated import joined
-from .keys import HashMethod, variant_key
-from .typing import Timeout
+from .. import signals
+from ..decorators.base import joined
+from ..engine.call import Call, Outcome, Policy, Raised
+from ..keys.builders import HashMethod, variant_key
+from ..typing import Timeout
+from . import policy as http
 
 if TYPE_CHECKING:
     from flask.sessions import SessionMixin
 
-    from .state import AppState
-    from .views import CachedFunction
+    from ..decorators.cached import CachedFunction
+    from ..engine.state import AppState
 
 __all__ = ["CachedCall", "CachedCoroutineCall", "Resolved"]
 

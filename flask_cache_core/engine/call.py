@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypedDict
 
-from .entry import to_seconds
-from .errors import ConfigError, UsageError
-from .typing import LockMode, Timeout
+from ..errors import ConfigError, UsageError
+from ..timeouts import to_seconds
+from ..typing import LockMode, Timeout
 
 if TYPE_CHECKING:
-    from .settings import Settings
+    from ..config import Settings
 
 __all__ = ["Call", "FlightOptions", "GivenCall", "Later", "Outcome", "Policy", "Raised"]
 

@@ -11,11 +11,11 @@ import secrets
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from .entry import Entry
+from ..keys.builders import barrier_key
+from ..storage.entry import Entry
+from ..storage.guard import Store
+from .bounded import Recent
 from .flight import Flights
-from .guard import Store
-from .keys import barrier_key
-from .recent import Recent
 
 __all__ = ["BARRIER_LIFE", "STAMP_LIFE", "Versions"]
 
@@ -61,7 +61,7 @@ class Versions:
         self._flights.bar(stamps)
         self.settle(stamps)
         for key, entry in list(self._kept.items()):
-            if not set(stamps).isdisjoint(entry.stamps):
+            if not set(stamps).isdisjoint(entry.version_keys):
                 self._kept.pop(key, None)
         self._store.invalidate((), {stamp: _token() for stamp in stamps}, STAMP_LIFE)
 

@@ -30,7 +30,7 @@ import weakref
 from collections.abc import Callable, Collection, Mapping, Set
 from typing import Any, Final
 
-from .errors import CacheWarning, UnkeyableError
+from ..errors import CacheWarning, UnkeyableError
 
 __all__ = ["CallShape", "Identities", "holds_address", "own_identity"]
 

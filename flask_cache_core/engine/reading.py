@@ -10,9 +10,9 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..keys.builders import barrier_key
+from ..storage.entry import Entry, Variants
 from .call import Call
-from .entry import Entry, Variants
-from .keys import barrier_key
 
 if TYPE_CHECKING:
     from .state import AppState
@@ -70,9 +70,9 @@ def _holds(entry: Entry, call: Call, stamps: tuple[str, ...], found: list[Any]) 
     """Whether all that *entry* depends on is as it was when it was computed."""
     count = len(stamps) + 1
     return (
-        entry.tokens == tuple(found[1:count])
-        and entry.stamps == stamps
-        and entry.maker == call.maker
+        entry.versions == tuple(found[1:count])
+        and entry.version_keys == stamps
+        and entry.source == call.maker
         and (len(found) == count or found[count] is None or found[count] == entry.barrier)
     )
 
@@ -104,11 +104,13 @@ def _interpret(
         return None
     entry = found[0]
     if entry is not None and type(entry) not in (Entry, Variants) and not call.stamps:
-        entry = Entry(entry, 0, inf, 0, barrier=barrier, maker=call.maker)  # put by `cache.set`
-    if type(entry) is Entry and entry.stamps != stamps:
-        if set(entry.stamps).issuperset(call.stamps) and not set(stamps).issuperset(entry.stamps):
+        entry = Entry(entry, 0, inf, 0, barrier=barrier, source=call.maker)  # put by `cache.set`
+    if type(entry) is Entry and entry.version_keys != stamps:
+        if set(entry.version_keys).issuperset(call.stamps) and not set(stamps).issuperset(
+            entry.version_keys
+        ):
             known = {*call.stamps, call.base}
-            inherited = tuple(stamp for stamp in entry.stamps if stamp not in known)
+            inherited = tuple(stamp for stamp in entry.version_keys if stamp not in known)
             state.inherited.put(call.key, inherited)
             return None
         entry = _reordered(entry, call, stamps, found)
@@ -133,8 +135,8 @@ def _learn_variants(state: AppState, call: Call, found: object) -> bool:
 
 def _reordered(entry: Entry, call: Call, stamps: tuple[str, ...], found: list[Any]) -> Entry | None:
     """An entry that depends on some of *stamps* only, as one that depends on them all."""
-    own = dict(zip(entry.stamps, entry.tokens, strict=True))
+    own = dict(zip(entry.version_keys, entry.versions, strict=True))
     if not own.keys() <= set(stamps) or not own.keys() >= set(call.stamps):
         return None
     tokens = tuple(own.get(stamp, token) for stamp, token in zip(stamps, found[1:], strict=False))
-    return entry._replace(stamps=stamps, tokens=tokens)
+    return entry._replace(version_keys=stamps, versions=tokens)

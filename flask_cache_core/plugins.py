@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Final
 import pluggy
 
 from . import backends, hookspecs
-from .backend import Adapted, BaseCache
 from .errors import (
     AmbiguousBackendError,
     BrokenPluginError,
@@ -25,12 +24,13 @@ from .errors import (
     UnknownBackendError,
 )
 from .hookspecs import PROJECT, hookimpl
+from .storage.base import BaseCache
 from .typing import Serializer
 
 if TYPE_CHECKING:
     from flask import Flask
 
-    from .backend import Factory
+    from .storage.base import Factory
 
 #: The short names of our own plug-ins, and the extra of the core that brings each.
 OUR_EXTRAS: Final = {
@@ -153,27 +153,23 @@ class Registry:
     def _checked(self, made: object, label: object, config: Mapping[str, Any]) -> BaseCache:
         if isinstance(made, BaseCache):
             return made
-        adapted: BaseCache | None = self.hook.flask_cache_adapt(client=made, config=config)
-        if adapted is not None:
-            return adapted
-        if made is not None and self._adapted_by_installed(made):
-            adapted = self.hook.flask_cache_adapt(client=made, config=config)
+        if made is not None:
+            self._load_adapter(made)
+            adapted: BaseCache | None = self.hook.flask_cache_adapt(client=made, config=config)
             if adapted is not None:
                 return adapted
-        if all(callable(getattr(made, name, None)) for name in ("get", "set", "delete")):
-            return _duck(made, label, config)
         raise NotACacheError(
             f"CACHE_TYPE={label!r} gave a {type(made).__name__}, which is no cache: it lacks "
             "get, set or delete. Return a flask_cache_core.BaseCache, or an object with that API."
         )
 
-    def _adapted_by_installed(self, client: object) -> bool:
+    def _load_adapter(self, client: object) -> None:
         """Load the plug-in named like the package that a bare client comes from."""
         package = type(client).__module__.partition(".")[0].lstrip("_")
         name = {"pylibmc": "memcached", "pymemcache": "memcached", "memcache": "memcached"}.get(
             package, package
         )
-        return self.load(name)
+        self.load(name)
 
 
 class _Build:
@@ -331,10 +327,6 @@ def _imported(path: str) -> object:
             f"CACHE_TYPE={path!r} cannot be imported: {type(error).__name__}: {error}"
         ) from error
     return found
-
-
-def _duck(made: Any, label: object, config: Mapping[str, Any]) -> BaseCache:
-    return Adapted(made, config.get("CACHE_DEFAULT_TIMEOUT"))
 
 
 def _unknown(cache_type: str) -> str:

@@ -13,17 +13,17 @@ from jinja2 import Environment, nodes
 from jinja2.ext import Extension
 from jinja2.parser import Parser
 
-from .arguments import Identities, holds_address
-from .call import Call, GivenCall, Policy
-from .errors import InvalidTimeoutError, NotInitializedError
-from .keys import fragment_key
-from .lookup import fetch
-from .options import stamps
-from .typing import Timeout
+from ..engine.call import Call, GivenCall, Policy
+from ..engine.lookup import fetch
+from ..errors import InvalidTimeoutError, NotInitializedError
+from ..keys.arguments import Identities, holds_address
+from ..keys.builders import fragment_key
+from ..typing import Timeout
+from .predicates import stamps
 
 if TYPE_CHECKING:
-    from .extension import Cache
-    from .state import AppState
+    from ..engine.state import AppState
+    from ..extension import Cache
 
 __all__ = ["CacheExtension", "make_template_fragment_key", "use_for_fragments"]
 
@@ -126,6 +126,6 @@ def _is_tags(parser: Parser) -> bool:
 
 
 async def _awaited(state: AppState, call: Call) -> Any:
-    from . import aio
+    from ..engine import aio
 
     return await aio.fetch(state, call)

@@ -22,15 +22,17 @@ from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
+from ..errors import SerializationError
+from ..keys.builders import TAG, barrier_key, lock_key
+from ..storage.base import Batch
+from ..storage.copying import freeze, thaw
+from ..storage.entry import Entry, Variants, expiry
+from ..timeouts import to_seconds
+from ..typing import MISSING
 from .call import Call, GivenCall, Later, Outcome, Policy
-from .entry import Entry, Variants, expiry, to_seconds
-from .errors import SerializationError
 from .flight import Flight, Lease, current
-from .keys import TAG, barrier_key, lock_key
+from .invalidation import BARRIER_LIFE, STAMP_LIFE
 from .reading import Missed, Reading, first_reading, read
-from .snapshot import freeze, thaw
-from .typing import MISSING
-from .versions import BARRIER_LIFE, STAMP_LIFE
 
 if TYPE_CHECKING:
     from .state import AppState
@@ -58,15 +60,15 @@ def glance(state: AppState, key: str, stamps: tuple[str, ...]) -> Entry | Missed
         found = state.get_many(key, *stamps)
     if found is None or type(entry := found[0]) is not Entry:
         return Missed(found, landings)
-    if entry.tokens != tuple(found[1 : len(stamps) + 1]) or entry.stamps != stamps:
+    if entry.versions != tuple(found[1 : len(stamps) + 1]) or entry.version_keys != stamps:
         return Missed(found, landings)
     if state.barriers and found[-1] is not None and found[-1] != entry.barrier:
         return Missed(found, landings)
-    if entry.fresh_until <= time.time() or entry.maker:
+    if entry.fresh_until <= time.time() or entry.source:
         return Missed(found, landings)
     state.hits += 1
     if current.get() is not None:
-        _inherit(zip(stamps, entry.tokens, strict=True))
+        _inherit(zip(stamps, entry.versions, strict=True))
     return entry
 
 
@@ -103,7 +105,7 @@ def hit(state: AppState, call: Call, entry: Entry | None) -> Any:
     assert entry is not None
     state.hits += 1
     if current.get() is not None:
-        _inherit(zip(entry.stamps, entry.tokens, strict=True))
+        _inherit(zip(entry.version_keys, entry.versions, strict=True))
     _keep(state, call, call.key, entry)
     call.announce(True)
     return call.reveal(entry.value)
@@ -118,7 +120,7 @@ def _inherit(stamps: Any) -> None:
 
 def peek(state: AppState, key: str, stored: Entry) -> Entry | None:
     """*stored*, which was read from *key*, or what has replaced it, if valid and fresh."""
-    call = GivenCall(key, stored.stamps, _ANY_POLICY, None, _nothing, stored.maker)
+    call = GivenCall(key, stored.version_keys, _ANY_POLICY, None, _nothing, stored.source)
     reading = read(state, call)
     return reading.entry if fresh(state, call, reading) else None
 
@@ -293,7 +295,7 @@ def _may_revalidate(call: Call, entry: Entry) -> bool:
 
 def _serve_stale(state: AppState, call: Call, entry: Entry) -> Ran:
     state.stale += 1
-    _inherit(zip(entry.stamps, entry.tokens, strict=True))
+    _inherit(zip(entry.version_keys, entry.versions, strict=True))
     call.announce(True)
     return Ran(call.reveal(entry.value))
 
@@ -502,7 +504,7 @@ def _write(
         lease.let_go()
     stored = state.flights.unless_barred(
         flight,
-        lambda: state.store.store(items, life, basis.new, stamp_life, unlock),
+        lambda: state.store.store(Batch(items, life, basis.new, stamp_life, unlock)),
         alone=not state.barriers,
     )
     if stored:
@@ -540,8 +542,8 @@ def _by_variant(
     assert variants is not None
     first = len(call.stamps)
     stamped = entry._replace(
-        stamps=(*call.stamps, call.base, *entry.stamps[first:]),
-        tokens=(*entry.tokens[:first], variants, *entry.tokens[first:]),
+        version_keys=(*call.stamps, call.base, *entry.version_keys[first:]),
+        versions=(*entry.versions[:first], variants, *entry.versions[first:]),
     )
     return {key: stamped} if variants is held else {key: stamped, call.base: variants}
 
@@ -555,5 +557,5 @@ def _jittered(seconds: float, jitter: float) -> float:
 
 
 def _tags(entry: Entry) -> list[tuple[str, str]]:
-    pairs = zip(entry.stamps, entry.tokens, strict=True)
+    pairs = zip(entry.version_keys, entry.versions, strict=True)
     return [(s, token) for s, token in pairs if isinstance(token, str) and s.startswith(TAG)]

@@ -16,9 +16,9 @@ from werkzeug.exceptions import HTTPException, default_exceptions
 from werkzeug.utils import import_string
 from werkzeug.wrappers import Response
 
-from .call import Outcome
-from .errors import ConfigError
-from .keys import joined
+from ..engine.call import Outcome
+from ..errors import ConfigError
+from ..keys.builders import joined
 
 if TYPE_CHECKING:
     from flask.sessions import SessionMixin

@@ -9,9 +9,9 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
-from .arguments import CallShape
-from .errors import InvalidKeyError
-from .keys import tag_stamp
+from ..errors import InvalidKeyError
+from ..keys.arguments import CallShape
+from ..keys.builders import tag_stamp
 
 __all__ = ["Condition", "Tags", "TagsOption"]
 

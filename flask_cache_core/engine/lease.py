@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from .errors import BackendError
+from ..errors import BackendError
+from ..keys.builders import lock_key
+from ..typing import MISSING
 from .flight import Flight, Lease
-from .keys import lock_key
-from .typing import MISSING
 
 if TYPE_CHECKING:
     from .state import AppState

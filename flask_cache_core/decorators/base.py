@@ -22,16 +22,16 @@ from typing import (
     overload,
 )
 
-from .call import Raised
-from .entry import Entry
-from .lookup import fetch, glance
-from .reading import Missed
+from ..engine.call import Raised
+from ..engine.lookup import fetch, glance
+from ..engine.reading import Missed
+from ..storage.entry import Entry
 
 if TYPE_CHECKING:
-    from .call import Call
-    from .extension import Cache
-    from .state import AppState
-    from .typing import Timeout
+    from ..engine.call import Call
+    from ..engine.state import AppState
+    from ..extension import Cache
+    from ..typing import Timeout
 
 #: A key, its stamps, the options as they are resolved, and what else the call has to know.
 Asked: TypeAlias = tuple[str, tuple[str, ...], Any, Any]
@@ -167,7 +167,7 @@ class Awaited(Decorated[P, R], functools.partial[Any]):
     async def answer(  # type: ignore[override]
         self, state: AppState, call: Call, missed: Missed | None = None
     ) -> Any:
-        from . import aio  # imports asyncio, which an app without coroutines does not need
+        from ..engine import aio  # imports asyncio, which an app without coroutines does not need
 
         return _delivered(await aio.fetch(state, call))
 

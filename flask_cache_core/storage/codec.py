@@ -32,9 +32,9 @@ import msgpack
 from markupsafe import Markup
 from werkzeug.wrappers import Response
 
+from ..errors import ConfigError, DecodeError, SerializationError
+from ..typing import Serializer
 from .entry import Entry, Variants
-from .errors import ConfigError, DecodeError, SerializationError
-from .typing import Serializer
 
 _TYPED: Final = b"V"
 _PICKLED: Final = b"P"
@@ -245,11 +245,11 @@ def _entry(entry: Entry) -> Entry:
     times = (entry.created, entry.fresh_until, entry.cost)
     if (
         all(isinstance(moment, (int, float)) for moment in times)
-        and all(isinstance(stamp, str) for stamp in entry.stamps)
-        and all(isinstance(token, (str, Variants)) for token in entry.tokens)
-        and len(entry.stamps) == len(entry.tokens)
+        and all(isinstance(stamp, str) for stamp in entry.version_keys)
+        and all(isinstance(token, (str, Variants)) for token in entry.versions)
+        and len(entry.version_keys) == len(entry.versions)
         and isinstance(entry.barrier, (str, type(None)))
-        and isinstance(entry.maker, str)
+        and isinstance(entry.source, str)
     ):
         return entry
     raise DecodeError("a stored entry is not made as entries are")
@@ -310,7 +310,7 @@ _TYPES: Final[dict[type, _Type]] = {
     Counter: _Type(17, dict, Counter),
     Entry: _Type(
         18,
-        lambda v: [_boxed(v.value), *v[1:4], list(v.stamps), list(v.tokens), *v[6:]],
+        lambda v: [_boxed(v.value), *v[1:4], list(v.version_keys), list(v.versions), *v[6:]],
         lambda p: _entry(Entry._make([*p[:4], tuple(p[4]), tuple(p[5]), *p[6:]])),
     ),
     Variants: _Type(19, lambda v: [list(v.names), v.token], lambda p: Variants(tuple(p[0]), p[1])),

@@ -26,14 +26,10 @@ from flask.views import View
 from werkzeug.datastructures import MultiDict
 from werkzeug.routing import BuildError
 
-from . import http
-from .answers import CachedCall, CachedCoroutineCall, Resolved
-from .arguments import CallShape
-from .call import FlightOptions, Policy
-from .decorated import Asked, Awaited, Bound, Decorated
-from .entry import to_seconds
-from .errors import ConfigError, UsageError
-from .keys import (
+from ..engine.call import FlightOptions, Policy
+from ..errors import ConfigError, UsageError
+from ..keys.arguments import CallShape
+from ..keys.builders import (
     HashMethod,
     check_key,
     digest,
@@ -42,13 +38,17 @@ from .keys import (
     view_key,
     view_stamp,
 )
-from .naming import source_digest
-from .options import Condition, Tags, TagsOption
-from .typing import QueryArgs, Timeout
+from ..keys.functions import source_digest
+from ..timeouts import to_seconds
+from ..typing import QueryArgs, Timeout
+from ..web import policy as http
+from ..web.view_call import CachedCall, CachedCoroutineCall, Resolved
+from .base import Asked, Awaited, Bound, Decorated
+from .predicates import Condition, Tags, TagsOption
 
 if TYPE_CHECKING:
-    from .extension import Cache
-    from .state import AppState
+    from ..engine.state import AppState
+    from ..extension import Cache
 
 __all__ = ["CachedFunction"]
 

@@ -12,20 +12,20 @@ import weakref
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar, overload
 
-from . import signals
-from .arguments import CallShape
-from .call import Call, FlightOptions, Outcome, Policy
-from .decorated import Asked, Awaited, Bound, BoundCoroutine, Decorated, joined
-from .entry import to_seconds
-from .errors import AmbiguousNameError, ConfigError, UnknownNameError, UsageError
-from .keys import HashMethod, digest, function_stamp, instance_stamp, memoize_key
-from .naming import source_digest
-from .options import Condition, Tags, TagsOption
-from .typing import Timeout
+from .. import signals
+from ..engine.call import Call, FlightOptions, Outcome, Policy
+from ..errors import AmbiguousNameError, ConfigError, UnknownNameError, UsageError
+from ..keys.arguments import CallShape
+from ..keys.builders import HashMethod, digest, function_stamp, instance_stamp, memoize_key
+from ..keys.functions import source_digest
+from ..timeouts import to_seconds
+from ..typing import Timeout
+from .base import Asked, Awaited, Bound, BoundCoroutine, Decorated, joined
+from .predicates import Condition, Tags, TagsOption
 
 if TYPE_CHECKING:
-    from .extension import Cache
-    from .state import AppState
+    from ..engine.state import AppState
+    from ..extension import Cache
 
 __all__ = ["BoundMemoized", "Memoized", "MemoizedFunctions"]
 

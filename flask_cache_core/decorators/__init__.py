@@ -1,0 +1,1 @@
+"""What a user writes on a function or in a template."""

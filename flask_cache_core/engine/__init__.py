@@ -1,0 +1,1 @@
+"""Hit, stale, miss, store: one lookup for everything that is cached. Knows no HTTP and no Flask."""

@@ -1,0 +1,1 @@
+"""Pure: from what was called to one string."""
