@@ -9,7 +9,7 @@ from .hookspecs import hookimpl
 from .signals import cache_memoize_hit, cache_memoize_miss, cache_view_hit, cache_view_miss
 from .storage.base import BaseCache
 from .typing import MISSING
-from .web.policy import CachedResponse
+from .web.stored import CachedResponse
 
 __all__ = [
     "MISSING",

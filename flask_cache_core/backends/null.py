@@ -16,6 +16,7 @@ class NullCache(BaseCache):
     """Accepts everything, holds nothing. Decorated functions are simply called."""
 
     in_process = True
+    stores = False
     settings = frozenset()
 
     @classmethod

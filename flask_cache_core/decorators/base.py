@@ -1,13 +1,12 @@
 """What `cached` and `memoize` have in common: an object that stands for the decorated function.
 
 It keeps the function's name and signature, binds as a method does, and stays a coroutine
-function if it was one. Must not know what is looked up.
+function if it was one. Must not know what keys are made of, nor what is decided of a lookup.
 """
 
 from __future__ import annotations
 
 import functools
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import (
@@ -16,30 +15,55 @@ from typing import (
     ClassVar,
     Concatenate,
     Generic,
+    NamedTuple,
     ParamSpec,
-    TypeAlias,
+    Protocol,
     TypeVar,
     overload,
 )
 
+from flask import Request
+
 from ..engine.call import Raised
-from ..engine.lookup import fetch, glance
-from ..engine.reading import Missed
-from ..storage.entry import Entry
+from ..engine.lookup import Lookup, try_hit
+from ..engine.reading import FastMiss
+from ..timeouts import to_seconds
 
 if TYPE_CHECKING:
+    from ..apps import AppState, CacheBase
     from ..engine.call import Call
-    from ..engine.state import AppState
-    from ..extension import Cache
     from ..typing import Timeout
 
-#: A key, its stamps, the options as they are resolved, and what else the call has to know.
-Asked: TypeAlias = tuple[str, tuple[str, ...], Any, Any]
+__all__ = ["Awaited", "Binding", "Bound", "BoundCoroutine", "Decorated", "Prepared"]
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
 R = TypeVar("R")
 S = TypeVar("S")
+
+
+class Binding(Protocol):
+    """A decorated function on one app: what the app's settings make of the options."""
+
+    @property
+    def state(self) -> AppState: ...
+
+    @property
+    def plain(self) -> bool:
+        """Whether nothing but the entry itself decides if it is a hit."""
+
+
+B = TypeVar("B", bound=Binding)
+
+
+class Prepared(NamedTuple, Generic[B]):
+    """What one call of a decorated function looks up."""
+
+    key: str
+    version_keys: tuple[str, ...]
+    binding: B
+    request: Request | None
+    """The request that the call answers, if it does."""
 
 
 class Bound(Generic[P, R]):
@@ -62,73 +86,91 @@ class Bound(Generic[P, R]):
         return f"<bound {self.__func__!r} of {self.__self__!r}>"
 
 
-class Decorated(ABC, Generic[P, R]):
+class Decorated(ABC, Generic[P, R, B]):
     """A function whose values are cached.
 
     :ivar uncached: the function itself.
-    :ivar cache_timeout: seconds, a timedelta, or ``None`` for the default; may be changed.
     """
 
     binds: ClassVar[type[Bound[..., Any]]] = Bound
     __name__: str
 
-    def __init__(self, cache: Cache, function: Callable[P, R], timeout: Timeout | None) -> None:
+    def __init__(self, cache: CacheBase, function: Callable[P, R], timeout: Timeout | None) -> None:
         functools.update_wrapper(self, function)
         self.owner = cache
         self.uncached = function
         self.cache_timeout = timeout
 
+    @property
+    def cache_timeout(self) -> Timeout | None:
+        """Seconds, a timedelta, or ``None`` for the default; may be changed at any time.
+
+        Raises `InvalidTimeoutError` where it is set to something else.
+        """
+        return self._timeout
+
+    @cache_timeout.setter
+    def cache_timeout(self, timeout: Timeout | None) -> None:
+        self.seconds = None if timeout is None else to_seconds(timeout, 0)
+        self._timeout = timeout
+
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         state = self.owner.state()
-        asked = self.asked(state, args, kwargs) if state.enabled else None
-        if asked is None:
+        prepared = self.prepare(state, args, kwargs) if state.enabled else None
+        if prepared is None:
             return self.uncached(*args, **kwargs)
-        key, stamps, resolved, _ = asked
-        missed: Missed | None = None
-        if resolved.plain and key not in state.varying and key not in state.inherited:
-            seen = glance(state, key, stamps)
-            if type(seen) is Entry:
-                return seen.value if type(seen.value) is str else self.revealed(state, seen.value)  # type: ignore[return-value]
-            missed = seen  # type: ignore[assignment]
-        return self.answer(state, self.call_of(asked, args, kwargs), missed)
+        key, memory = prepared.key, state.memory
+        missed: FastMiss | None = None
+        if prepared.binding.plain and key not in memory.variants and key not in memory.inherited:
+            found = try_hit(state, key, prepared.version_keys)
+            if not isinstance(found, FastMiss):
+                value = found.value
+                return value if type(value) is str else self.restored(state, value)  # type: ignore[return-value]
+            missed = found
+        return self.look_up(state, self.bind_call(prepared, args, kwargs), missed)
 
     @overload
-    def __get__(self, instance: None, owner: type | None = None, /) -> Decorated[P, R]: ...
+    def __get__(self, instance: None, owner: type | None = None, /) -> Decorated[P, R, B]: ...
 
     @overload
     def __get__(
-        self: Decorated[Concatenate[S, Q], R], instance: S, owner: type | None = None, /
+        self: Decorated[Concatenate[S, Q], R, B], instance: S, owner: type | None = None, /
     ) -> Bound[Q, R]: ...
 
     def __get__(self, instance: Any, owner: type | None = None, /) -> Any:
         return self if instance is None else self.binds(self, instance)
 
     @abstractmethod
-    def asked(self, state: AppState, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Asked | None:
+    def prepare(
+        self, state: AppState, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Prepared[B] | None:
         """What to look up for these arguments; ``None`` where the cache is to be bypassed."""
 
     @abstractmethod
-    def call_of(
-        self, asked: Asked, args: tuple[Any, ...], kwargs: dict[str, Any], *, forced: bool = False
-    ) -> Call:
-        """The call of what was asked for; *forced*, even where a value is stored."""
+    def bind_call(
+        self, prepared: Prepared[B], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Call[R]:
+        """The call of what was prepared."""
 
-    def revealed(self, state: AppState, stored: Any) -> R:
+    def restored(self, state: AppState, stored: Any) -> R:
         """The value, or the exception, that a stored one stands for."""
         value: R = stored
         return value
 
-    def answer(self, state: AppState, call: Call, missed: Missed | None = None) -> R:
+    def look_up(self, state: AppState, call: Call[R], missed: FastMiss | None = None) -> R:
         """The value of *call*, or the exception that it stands for."""
-        return _delivered(fetch(state, call, missed))  # type: ignore[no-any-return]
+        value = Lookup(state, call, missed).value()
+        return _raised(value)
 
-    def anew(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
-        """Compute the value for these arguments, store it and return it."""
+    def compute(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
+        """Compute the value for these arguments, even where one is stored, and store it."""
         state = self.owner.state()
-        asked = self.asked(state, args, kwargs) if state.enabled else None
-        if asked is None:
+        prepared = self.prepare(state, args, kwargs) if state.enabled else None
+        if prepared is None:
             return self.uncached(*args, **kwargs)
-        return self.answer(state, self.call_of(asked, args, kwargs, forced=True))
+        call = self.bind_call(prepared, args, kwargs)
+        call.forced = True
+        return self.look_up(state, call)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.__module__}.{self.__wrapped__.__qualname__}>"  # type: ignore[attr-defined]
@@ -141,16 +183,16 @@ class Decorated(ABC, Generic[P, R]):
 class BoundCoroutine(Bound[P, R], functools.partial[Any]):
     """A decorated coroutine method, reached through an instance."""
 
-    def __new__(cls, decorated: Decorated[Any, R], instance: object) -> BoundCoroutine[P, R]:
+    def __new__(cls, decorated: Any, instance: object) -> BoundCoroutine[P, R]:
         return functools.partial.__new__(cls, decorated.uncached)
 
 
-class Awaited(Decorated[P, R], functools.partial[Any]):
+class Awaited(Decorated[P, R, B], functools.partial[Any]):
     """A coroutine function whose values are cached."""
 
     binds = BoundCoroutine
 
-    def __new__(cls, cache: Cache, function: Callable[P, R], *rest: object) -> Awaited[P, R]:
+    def __new__(cls, cache: CacheBase, function: Callable[P, R], *rest: object) -> Awaited[P, R, B]:
         return functools.partial.__new__(cls, function)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any:
@@ -159,32 +201,21 @@ class Awaited(Decorated[P, R], functools.partial[Any]):
     async def _awaited(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Begin only when awaited, as a coroutine function does."""
         state = self.owner.state()
-        asked = self.asked(state, args, kwargs) if state.enabled else None
-        if asked is None:
+        prepared = self.prepare(state, args, kwargs) if state.enabled else None
+        if prepared is None:
             return await self.uncached(*args, **kwargs)  # type: ignore[misc]
-        return await self.answer(state, self.call_of(asked, args, kwargs))
+        return await self.look_up(state, self.bind_call(prepared, args, kwargs))
 
-    async def answer(  # type: ignore[override]
-        self, state: AppState, call: Call, missed: Missed | None = None
+    async def look_up(  # type: ignore[override]
+        self, state: AppState, call: Call[R], missed: FastMiss | None = None
     ) -> Any:
         from ..engine import aio  # imports asyncio, which an app without coroutines does not need
 
-        return _delivered(await aio.fetch(state, call))
+        return _raised(await aio.value(state, call, missed))
 
 
-def _delivered(value: Any) -> Any:
-    if type(value) is Raised:
+def _raised(value: R) -> R:
+    """*value*, or the exception that it stands for."""
+    if isinstance(value, Raised):
         raise value.error
     return value
-
-
-def joined(value: Any) -> Any:
-    """The items of a generator, which can be read only once: text and bytes in one piece."""
-    if not inspect.isgenerator(value):
-        return value
-    items: list[Any] = list(value)
-    if items and all(isinstance(item, str) for item in items):
-        return "".join(items)
-    if items and all(isinstance(item, bytes) for item in items):
-        return b"".join(items)
-    return items

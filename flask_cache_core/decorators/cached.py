@@ -1,14 +1,14 @@
 """``@cached``: a view's answers by the request, or a function's value under a key of the app's own.
 
-Builds the keys, inside of a request and from outside; what may be stored is for `answers` and
-`http` to say, and what is a hit for `lookup`.
+Says which call answers which request; the key is made by a scheme of ``keys.requests``, what may
+be stored is decided in ``web``, and what is a hit in ``engine``.
 """
 
 from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -19,38 +19,41 @@ from typing import (
     TypeVar,
     overload,
 )
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
 
-from flask import Flask, Request, has_request_context, request
+from flask import Flask, Request, request
 from flask.views import View
-from werkzeug.datastructures import MultiDict
 from werkzeug.routing import BuildError
 
 from ..engine.call import FlightOptions, Policy
 from ..errors import ConfigError, UsageError
 from ..keys.arguments import CallShape
-from ..keys.builders import (
-    HashMethod,
-    check_key,
-    digest,
-    variant_key,
-    view_head,
-    view_key,
-    view_stamp,
-)
+from ..keys.builders import HashMethod, check_key, variant_key
 from ..keys.functions import source_digest
+from ..keys.requests import (
+    GivenKeys,
+    Key,
+    KeyOptions,
+    KeyScheme,
+    MadeKeys,
+    PageRequest,
+    PrefixKeys,
+    VaryOn,
+    VaryOnOption,
+    headers_text,
+)
 from ..timeouts import to_seconds
 from ..typing import QueryArgs, Timeout
-from ..web import policy as http
-from ..web.view_call import CachedCall, CachedCoroutineCall, Resolved
-from .base import Asked, Awaited, Bound, Decorated
+from ..web.policy import ResponsePolicy, policy_of
+from ..web.stored import StoredAbort, restored
+from ..web.view_call import CoroutineViewCall, ViewBinding, ViewCall
+from .base import Awaited, Bound, Decorated, Prepared
 from .predicates import Condition, Tags, TagsOption
 
 if TYPE_CHECKING:
-    from ..engine.state import AppState
-    from ..extension import Cache
+    from ..apps import AppState, CacheBase
 
-__all__ = ["CachedFunction"]
+__all__ = ["CachedFunction", "CachedOptions", "decorate"]
 
 logger = logging.getLogger("flask_cache_core")
 
@@ -75,40 +78,32 @@ class CachedOptions(NamedTuple):
     make_cache_key: Callable[..., str] | None
     source_check: bool | None
     response_hit_indication: bool
-    methods: Iterable[str]
-    vary_on: http.VaryOn
+    methods: Iterable[str] | None
+    vary_on: VaryOnOption
     query: Iterable[str] | None
     tags: TagsOption
     policy: object
     flight: FlightOptions
 
 
-class CachedFunction(Decorated[P, R]):
+class CachedFunction(Decorated[P, R, ViewBinding]):
     """What `Cache.cached` makes of a view or a function."""
 
-    makes: ClassVar[type[CachedCall]] = CachedCall
+    makes: ClassVar[type[ViewCall[Any]]] = ViewCall
 
-    def __init__(self, cache: Cache, function: Callable[P, R], options: CachedOptions) -> None:
+    def __init__(self, cache: CacheBase, function: Callable[P, R], options: CachedOptions) -> None:
         super().__init__(cache, function, options.timeout)
         self.name = cache.names.name(function)
-        self.options = options
+        self._options = options
         self._shape = CallShape(function)
         self._tags = Tags(options.tags, self._shape) if options.tags != () else None
         self._unless = Condition.maybe(options.unless)
         self._forced = Condition.maybe(options.forced_update)
-        self.is_stale = Condition.maybe(options.is_stale, first=1)
-        self._query = frozenset(options.query) if options.query is not None else None
-        self._by_query = options.query_string or self._query is not None
-        self.vary_on = tuple(options.vary_on)
-        self._make_key: Callable[..., str] | None = None
-        self._prefix = str(options.key_prefix)
-        #: The key is the app's own business, and so is whom the value under it is for.
-        self.own_key = callable(options.make_cache_key) or callable(options.key_prefix)
-        named = {name.lower() for name in self.vary_on if isinstance(name, str)}
-        self._by_authorization = "authorization" in named
-        self._by_path = not self.own_key and "%s" in self._prefix
-        self._by_address = self._by_path and not (self._by_query or self.vary_on or self._tags)
-        self._resolved: Resolved | None = None
+        self._is_stale = Condition.maybe(options.is_stale, first=1)
+        self._vary_on = VaryOn(options.vary_on, cache.identities)
+        self._methods = None if options.methods is None else frozenset(options.methods)
+        self._make_key = options.make_cache_key if callable(options.make_cache_key) else None
+        self._binding: ViewBinding | None = None
 
     @overload
     def __get__(self, instance: None, owner: type | None = None, /) -> CachedFunction[P, R]: ...
@@ -121,164 +116,136 @@ class CachedFunction(Decorated[P, R]):
     def __get__(self, instance: Any, owner: type | None = None, /) -> Any:
         return self if instance is None else self.binds(self, instance)
 
-    def asked(self, state: AppState, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Asked | None:
+    # -- a call -------------------------------------------------------------------------------
+
+    def prepare(
+        self, state: AppState, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Prepared[ViewBinding] | None:
         if self._unless is not None and self._unless(self.uncached, *args, **kwargs):
             return None
-        resolved = self._resolved
-        if resolved is None or resolved.state is not state:
-            resolved = self._resolve(state)
+        binding = self._binding
+        if binding is None or binding.state is not state:
+            binding = self._bind(state)
+        req: Request | None = None
+        answered: Request | None = None
         try:
-            req: Request | None = request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
+            req = answered = request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
         except RuntimeError:
-            req = None
-        is_view = req is not None and (
-            resolved.app.view_functions.get(req.endpoint or "") is self
-            or self._is_view(resolved.app, req, args)
-        )
-        if req is not None and is_view:
-            methods, by_authorization = self.options.methods, self._by_authorization
-            if not resolved.responses.admits(req, methods, self.own_key, by_authorization):
-                return None
+            pass
+        else:
+            view = state.app.view_functions.get(req.endpoint or "")
+            if view is not self and not self._answers(view, req, args):
+                answered = None
+        headers, is_view = binding.key_headers, answered is not None
+        if answered and not binding.responses.allows(answered, self._methods, headers):
+            return None
+        page = None if req is None else PageRequest.current(req)
         try:
-            if req is not None and is_view and resolved.by_address and self._make_key is None:
-                key, stamps = _identify_page(resolved, req)
-            else:
-                key, stamps = self._identify(resolved, req, args, kwargs, is_view=is_view)
+            key, version_keys = binding.keys.key(page, (args, kwargs), is_view=is_view)
+            if self._tags is not None:
+                version_keys += self._tags.version_keys(args, kwargs)
         except Exception:
             if state.debug:
                 raise
-            logger.warning("%r is not answered from the cache: no key.", self, exc_info=True)
+            logger.warning("%r is not cached: no key.", self, exc_info=True)
             return None
-        return key, stamps, resolved, req if is_view else None
+        return Prepared(key, version_keys, binding, answered)
 
-    def call_of(
-        self, asked: Asked, args: tuple[Any, ...], kwargs: dict[str, Any], *, forced: bool = False
-    ) -> CachedCall:
-        key, stamps, resolved, req = asked
+    def bind_call(
+        self, prepared: Prepared[ViewBinding], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> ViewCall[R]:
+        key, version_keys, binding, req = prepared
+        call = self.makes(binding, key, version_keys, self.seconds, req, args, kwargs)
         if self._forced is not None:
-            forced = forced or self._forced(*args, **kwargs)
-        return self.makes(self, resolved, key, stamps, req, args, kwargs, forced)
+            call.forced = self._forced(*args, **kwargs)
+        return call
 
-    def revealed(self, state: AppState, stored: Any) -> R:
-        value: Any = http.revealed(stored, state.app)
-        if type(stored) is http.StoredAbort:
-            raise value
-        return value  # type: ignore[no-any-return]
+    def restored(self, state: AppState, stored: Any) -> R:
+        if type(stored) is StoredAbort:
+            raise stored.error()
+        return restored(stored, state.app)  # type: ignore[return-value]
 
-    def _is_view(self, app: Flask, req: Request, args: tuple[Any, ...]) -> bool:
-        """Whether this call answers the request, rather than being made on the way to it."""
-        views: list[Any] = [app.view_functions.get(req.endpoint or "")]
+    def _answers(self, view: object, req: Request, args: tuple[Any, ...]) -> bool:
+        """Whether this call answers *req*, rather than being made on the way to it."""
+        views: list[Any] = [view]
         if args and isinstance(args[0], View):
             names = ("dispatch_request", req.method.lower(), "get")
             views += [getattr(type(args[0]), name, None) for name in names]
         own = inspect.unwrap(self.uncached)
         return any(view is not None and inspect.unwrap(view) is own for view in views)
 
-    def _resolve(self, state: AppState) -> Resolved:
-        settings, options = state.settings, self.options
-        by_source = settings.source_check if options.source_check is None else options.source_check
-        wanted = options.policy if options.policy is not None else settings.response_policy
+    # -- one app ------------------------------------------------------------------------------
+
+    def _bind(self, state: AppState) -> ViewBinding:
+        """What the settings of one app make of the options."""
+        options, settings = self._options, state.settings
         policy = Policy.of(options.flight, settings)
-        source = source_digest(self.uncached) if by_source else ""
-        setting = "CACHE_RESPONSE_POLICY" if options.policy is None else "policy"
-        responses = http.policy_of(wanted, setting)
-        self._resolved = Resolved(
-            state,
-            state.app,
-            policy,
-            responses,
-            view_head(str(options.key_prefix), self.name + source),
-            view_stamp(self.name, ""),
-            source,
-            options.hash_method or settings.hash_method,
-            not (
-                self._forced
-                or self.is_stale
-                or settings.enable_signals
-                or options.response_hit_indication
-                or policy.minds_hits
-            ),
-            self._by_address and responses.careful,
+        responses = self._responses(settings.response_policy)
+        keys = self._key_scheme(state, responses)
+        plain = not (
+            self._forced
+            or self._is_stale
+            or settings.enable_signals
+            or options.response_hit_indication
+            or policy.minds_hits
         )
-        return self._resolved
+        binding = ViewBinding(
+            cache=self.owner,
+            state=state,
+            function=self.uncached,
+            policy=policy,
+            responses=responses,
+            keys=keys,
+            key_headers=None if keys.is_custom else self._vary_on.headers,
+            methods=self._methods,
+            is_stale=self._is_stale,
+            response_filter=options.response_filter,
+            cache_none=options.cache_none,
+            hit_indication=options.response_hit_indication,
+            plain=plain,
+        )
+        self._binding = binding
+        return binding
 
-    def _identify(
-        self,
-        resolved: Resolved,
-        req: Request | None,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        *,
-        is_view: bool,
-    ) -> tuple[str, tuple[str, ...]]:
-        """The key of one call, and the stamps that it stands under."""
-        stamps = self._tags.stamps(args, kwargs) if self._tags is not None else ()
-        if callable(self.options.make_cache_key):
-            return check_key(self.options.make_cache_key(*args, **kwargs)), stamps
+    def _responses(self, default: str) -> ResponsePolicy:
+        if self._options.policy is None:
+            return policy_of(default)
+        return policy_of(self._options.policy, "policy")
+
+    def _key_scheme(self, state: AppState, responses: ResponsePolicy) -> KeyScheme:
+        options, settings = self._options, state.settings
+        by_source = settings.source_check if options.source_check is None else options.source_check
+        prefix = options.key_prefix
+        key_options = KeyOptions(
+            prefix="" if callable(prefix) else prefix,
+            name=self.name,
+            source=source_digest(self.uncached) if by_source else "",
+            shape=self._shape,
+            identities=self.owner.identities,
+            vary_on=self._vary_on,
+            by_query=options.query_string or options.query is not None,
+            query=None if options.query is None else frozenset(options.query),
+            hash_method=options.hash_method or settings.hash_method,
+        )
         if self._make_key is not None:
-            return check_key(self._make_key(*args, **kwargs)), stamps
-        if not self._by_path and not self._by_query:
-            return self._given(resolved) + self._variant(req), stamps
-        if req is None:
-            raise RuntimeError("its key depends on a request, and there is none")
-        query = self._query_digest(resolved, req.args) if self._by_query else ""
-        if not self._by_path:
-            return self._given(resolved) + query + self._variant(req), stamps
-        if not resolved.responses.careful:
-            return self._plain_key(resolved, req.path, query), stamps
-        key = view_key(resolved.head, *_origin(req.environ), query, req.path)
-        if self.vary_on:
-            key += self._variant(req)
-        if not is_view:
-            key += self._arguments(args, kwargs)
-        if self._by_query:
-            stamps = (view_stamp(self.name, req.path, query), *stamps)
-        return key, (resolved.stamp_head + req.path, *stamps)
+            return MadeKeys(key_options, self._make_key)
+        if callable(prefix):
+            return PrefixKeys(key_options, prefix)
+        return responses.keys(key_options) if "%s" in prefix else GivenKeys(key_options)
 
-    def _arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-        """A function that is no view may be called with several within one request."""
-        if not args and not kwargs:
-            return ""
-        if args and isinstance(args[0], View):  # made for one request, and no part of its answer
-            args = (type(args[0]), *args[1:])
-        return "|" + digest(self.owner.identities.text(self._shape.canonical(args, kwargs)))
-
-    def _given(self, resolved: Resolved) -> str:
-        prefix = self.options.key_prefix
-        return check_key(prefix() if callable(prefix) else prefix) + resolved.source
-
-    def _plain_key(self, resolved: Resolved, path: str, query: str) -> str:
-        return self._prefix.replace("%s", path) + query + resolved.source
-
-    def _variant(self, req: Request | None) -> str:
-        if not self.vary_on or req is None:
-            return ""
-        return "|" + digest(http.variant_text(req, self.vary_on))
-
-    def _query_digest(self, resolved: Resolved, args: MultiDict[str, str]) -> str:
-        """The parameters that count, whatever their order. Values of one name keep theirs: the
-        first is what ``request.args`` answers.
-        """
-        names = sorted(args.keys() if self._query is None else self._query & args.keys())
-        if not resolved.responses.careful:
-            pairs = sorted((name, value) for name in names for value in args.getlist(name))
-            return digest(repr(tuple(pairs)), resolved.hash_method)
-        values = [(name, args.getlist(name)) for name in names]
-        return digest(repr(values), resolved.hash_method)
-
-    # -- keys from outside of the view ----------------------------------------------------
+    # -- from outside of the view -------------------------------------------------------------
 
     @property
     def make_cache_key(self) -> Callable[..., str]:
         """``make_cache_key(path=None, query_args=None, **view_args)``: readable and writable."""
-        return self._make_key or self._default_key
+        return self._make_key or self._key_of
 
     @make_cache_key.setter
     def make_cache_key(self, function: Callable[..., str]) -> None:
         self._make_key = function
-        self.own_key = True
+        self._binding = None
 
-    def _default_key(
+    def _key_of(
         self,
         *args: Any,
         path: str | None = None,
@@ -287,33 +254,44 @@ class CachedFunction(Decorated[P, R]):
     ) -> str:
         """The key of a page of this request's host, or of the app's own outside of a request."""
         state = self.owner.state()
-        resolved = self._resolve(state)
-        if callable(self.options.make_cache_key):
-            return check_key(self.options.make_cache_key(*args, **view_args))
-        query = self._wanted_query(resolved, query_args) if self._by_query else ""
-        req = _current_request()
-        if not self._by_path:
-            return self._given(resolved) + query + self._variant(req)
-        path = path if path is not None else self._path_for(resolved.app, args, view_args)
-        if not resolved.responses.careful:
-            return self._plain_key(resolved, path, query)
-        site = _origin(req.environ) if req is not None else _app_origin(resolved.app)
-        key = view_key(resolved.head, *site, query, path) + self._variant(req)
-        if not self._endpoints(resolved.app):
-            return key + self._arguments(args, view_args)
-        declared = state.varying.get(key) if req is not None else None
-        if req is None or declared is None:
-            return key
-        return variant_key(key, http.variant_text(req, declared.names))
+        page, key = self._page_key(state, path, query_args, args, view_args)
+        declared = state.memory.variants.get(key.key)
+        if declared is None or page.request is None:
+            return key.key
+        return variant_key(key.key, headers_text(page.request, declared.names))
 
-    def _wanted_query(self, resolved: Resolved, query_args: QueryArgs | None) -> str:
-        if query_args is not None:
-            return self._query_digest(resolved, _as_multi_dict(query_args))
-        if has_request_context():
-            return self._query_digest(resolved, request.args)
-        return self._query_digest(resolved, MultiDict())
+    def delete(
+        self, path: str | None, query_args: QueryArgs | None, view_args: dict[str, Any]
+    ) -> bool:
+        """`Cache.delete_cached`."""
+        state = self.owner.state()
+        page, key = self._page_key(state, path, query_args, (), view_args)
+        version_keys = self._bind(state).keys.version_keys(page)
+        if not version_keys:
+            return bool(state.versions.delete_keys((key.key,)))
+        there = state.store.get_many(key.key)
+        state.versions.replace(version_keys)
+        return bool(there and there[0] is not None)
 
-    def _path_for(self, app: Flask, args: tuple[Any, ...], view_args: dict[str, Any]) -> str:
+    def _page_key(
+        self,
+        state: AppState,
+        path: str | None,
+        query_args: QueryArgs | None,
+        args: tuple[Any, ...],
+        view_args: dict[str, Any],
+    ) -> tuple[PageRequest, Key]:
+        """A page as it is asked for from outside, and its key."""
+        keys, req = self._bind(state).keys, _current_request()
+        if path is None and keys.has_path:
+            path = self._path_for(state.app, req, args, view_args)
+        page = PageRequest.at(state.app, req, path or "", query_args)
+        is_view = bool(self._endpoints(state.app))
+        return page, keys.key(page, (args, view_args), is_view=is_view)
+
+    def _path_for(
+        self, app: Flask, req: Request | None, args: tuple[Any, ...], view_args: dict[str, Any]
+    ) -> str:
         """The path that leads to this view with these arguments."""
         named = {**dict(zip(self._shape.positional, args, strict=False)), **view_args}
         rules = app.url_map.bind("localhost")
@@ -322,8 +300,8 @@ class CachedFunction(Decorated[P, R]):
                 return unquote(rules.build(endpoint, named).partition("?")[0])
             except BuildError:
                 continue
-        if has_request_context():
-            return request.path
+        if req is not None:
+            return req.path
         raise ConfigError(
             f"{self!r} is no view of {app.name!r} that takes {sorted(named)}: give path=..."
         )
@@ -333,33 +311,11 @@ class CachedFunction(Decorated[P, R]):
         own = inspect.unwrap(self.uncached)
         return [name for name, view in app.view_functions.items() if inspect.unwrap(view) is own]
 
-    def delete(
-        self,
-        path: str | None,
-        query_args: QueryArgs | None,
-        view_args: dict[str, Any],
-    ) -> bool:
-        """`Cache.delete_cached`."""
-        state = self.owner.state()
-        resolved = self._resolve(state)
-        if self._make_key is not None or not (self._by_path and resolved.responses.careful):
-            own = {"path": path, "query_args": query_args} if self._make_key is None else {}
-            key = self.make_cache_key(**own, **view_args)
-            return bool(state.versions.forget((key,)))
-        there = state.store.get_many(
-            self._default_key(path=path, query_args=query_args, **view_args)
-        )
-        path = path if path is not None else self._path_for(resolved.app, (), view_args)
-        exactly = self._by_query and (query_args is not None or has_request_context())
-        query = self._wanted_query(resolved, query_args) if exactly else None
-        state.versions.replace((view_stamp(self.name, path, query),))
-        return bool(there and there[0] is not None)
 
-
-class CachedCoroutine(Awaited[P, R], CachedFunction[P, R]):
+class CachedCoroutine(Awaited[P, R, ViewBinding], CachedFunction[P, R]):
     """What `Cache.cached` makes of a coroutine function."""
 
-    makes = CachedCoroutineCall
+    makes = CoroutineViewCall
 
 
 def _current_request() -> Request | None:
@@ -370,36 +326,9 @@ def _current_request() -> Request | None:
     return req
 
 
-def _identify_page(resolved: Resolved, req: Request) -> tuple[str, tuple[str, ...]]:
-    """The key of a page that nothing but its address makes, and its stamp."""
-    key = view_key(resolved.head, *_origin(req.environ), "", req.path)
-    return key, (resolved.stamp_head + req.path,)
-
-
-def _origin(environ: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Scheme, host and mount of a request."""
-    host = environ.get("HTTP_HOST") or environ.get("SERVER_NAME", "")
-    return environ["wsgi.url_scheme"], host, environ.get("SCRIPT_NAME", "")
-
-
-def _app_origin(app: Flask) -> tuple[str, str, str]:
-    host = app.config["SERVER_NAME"] or "localhost"
-    return app.config["PREFERRED_URL_SCHEME"], host, app.config["APPLICATION_ROOT"].rstrip("/")
-
-
-def _as_multi_dict(query_args: QueryArgs) -> MultiDict[str, str]:
-    if isinstance(query_args, MultiDict):
-        pairs: Iterable[tuple[Any, Any]] = query_args.items(multi=True)
-    elif isinstance(query_args, str):
-        pairs = parse_qsl(query_args.lstrip("?"), keep_blank_values=True)
-    elif isinstance(query_args, Mapping):
-        pairs = query_args.items()
-    else:
-        pairs = query_args
-    return MultiDict([(str(name), str(value)) for name, value in pairs])
-
-
-def cached(cache: Cache, options: CachedOptions, function: Callable[P, R]) -> CachedFunction[P, R]:
+def decorate(
+    cache: CacheBase, options: CachedOptions, function: Callable[P, R]
+) -> CachedFunction[P, R]:
     kind: Any = CachedCoroutine if inspect.iscoroutinefunction(function) else CachedFunction
     made: CachedFunction[P, R] = kind(cache, function, options)
     return made
@@ -409,7 +338,13 @@ def check(options: CachedOptions) -> None:
     """Raise for options that can be known to be wrong before there is a function."""
     if callable(options.timeout):
         raise UsageError("cached needs parentheses: write @cache.cached().")
+    for name in ("query", "methods"):
+        value = getattr(options, name)
+        if isinstance(value, str):
+            raise ConfigError(f"{name} must be a list or a tuple: write {name}=({value!r},).")
+    if not callable(options.key_prefix):
+        check_key(options.key_prefix)
     to_seconds(options.timeout, 0)
     Policy.check(options.flight)
     if options.policy is not None:
-        http.policy_of(options.policy, "policy")
+        policy_of(options.policy, "policy")

@@ -1,6 +1,6 @@
 """``{% cache timeout, key, vary…, tags=[…] %} … {% endcache %}``: rendered pieces of templates.
 
-Turns a fragment into a key and a call; what is a hit is `lookup`'s to say.
+Turns a fragment into a key and a call; what is a hit is decided in ``engine``.
 """
 
 from __future__ import annotations
@@ -14,16 +14,18 @@ from jinja2.ext import Extension
 from jinja2.parser import Parser
 
 from ..engine.call import Call, GivenCall, Policy
-from ..engine.lookup import fetch
+from ..engine.lookup import Lookup
 from ..errors import InvalidTimeoutError, NotInitializedError
-from ..keys.arguments import Identities, holds_address
+from ..keys.arguments import Identities
 from ..keys.builders import fragment_key
+from ..keys.identity import holds_address
+from ..timeouts import to_seconds
 from ..typing import Timeout
-from .predicates import stamps
+from .predicates import tag_versions
 
 if TYPE_CHECKING:
-    from ..engine.state import AppState
-    from ..extension import Cache
+    from ..apps import CacheBase
+    from ..engine.state import CacheState
 
 __all__ = ["CacheExtension", "make_template_fragment_key", "use_for_fragments"]
 
@@ -46,7 +48,7 @@ def _text(value: object) -> str:
 _identities: Final = Identities()
 
 
-def use_for_fragments(environment: Environment, cache: Cache) -> None:
+def use_for_fragments(environment: Environment, cache: CacheBase) -> None:
     """Let the templates of *environment* use *cache*."""
     setattr(environment, _ATTRIBUTE, cache)
     environment.add_extension(CacheExtension)
@@ -74,12 +76,12 @@ class CacheExtension(Extension):
         timeout: nodes.Expr = arguments[0] if arguments else nodes.Const(None)
         name: nodes.Expr
         if len(arguments) > 1:
-            name, maker = arguments[1], ""
+            name, source = arguments[1], ""
         else:
             name = nodes.Const(f"{parser.filename or parser.name}{line}")
-            maker = hashlib.sha256(repr(body).encode()).hexdigest()[:16]
+            source = hashlib.sha256(repr(body).encode()).hexdigest()[:16]
         vary_on = nodes.List(arguments[2:])
-        call = self.call_method("_cache", [timeout, name, vary_on, tags, nodes.Const(maker)])
+        call = self.call_method("_cache", [timeout, name, vary_on, tags, nodes.Const(source)])
         return nodes.CallBlock(call, [], [], body).set_lineno(line)
 
     def _cache(
@@ -88,27 +90,28 @@ class CacheExtension(Extension):
         name: str,
         vary_on: list[object],
         tags: Iterable[str],
-        maker: str,
+        source: str,
         caller: Callable[[], Any],
     ) -> Any:
         """The fragment: a string, or an awaitable one in an asynchronous environment."""
-        cache: Cache | None = getattr(self.environment, _ATTRIBUTE, None)
+        cache: CacheBase | None = getattr(self.environment, _ATTRIBUTE, None)
         if cache is None:
             raise NotInitializedError("{% cache %} needs Cache.init_app() on this app.")
         state = cache.state()
         key = make_template_fragment_key(name, vary_on)
         if timeout == "del":
-            state.versions.forget((key,))
+            state.versions.delete_keys((key,))
             return caller()
         if isinstance(timeout, str):
             timeout = _seconds(timeout)
         if not state.enabled:
             return caller()
         policy = Policy.of({}, state.settings)
-        call = GivenCall(key, stamps(tags), policy, timeout, caller, maker)
+        seconds = None if timeout is None else to_seconds(timeout, 0)
+        call = GivenCall(key, tag_versions(tags), policy, seconds, caller, source)
         if self.environment.is_async:
             return _awaited(state, call)
-        return fetch(state, call)
+        return Lookup(state, call).value()
 
 
 def _seconds(timeout: str) -> float:
@@ -125,7 +128,7 @@ def _is_tags(parser: Parser) -> bool:
     return parser.stream.current.test("name:tags") and parser.stream.look().type == "assign"
 
 
-async def _awaited(state: AppState, call: Call) -> Any:
+async def _awaited(state: CacheState, call: Call[Any]) -> Any:
     from ..engine import aio
 
-    return await aio.fetch(state, call)
+    return await aio.value(state, call)

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from ..errors import InvalidKeyError
 from ..keys.arguments import CallShape
-from ..keys.builders import tag_stamp
+from ..keys.builders import tag_version
 
 __all__ = ["Condition", "Tags", "TagsOption"]
 
@@ -37,7 +37,7 @@ class Condition:
 
     @classmethod
     def maybe(cls, function: Callable[..., object] | None, first: int = 0) -> Condition | None:
-        """``None`` stays ``None``; so does what is not callable, as it always did."""
+        """``None`` stays ``None``; so does what is not callable, as in Flask-Cache."""
         return cls(function, first) if callable(function) else None
 
 
@@ -56,26 +56,27 @@ class Tags:
         self._shape = shape
         self._make = tags if callable(tags) else None
         names = () if callable(tags) else checked(tags)
-        self.constant = tuple(tag_stamp(name) for name in names if "{" not in name)
+        self.constant = tuple(tag_version(name) for name in names if "{" not in name)
         self._formats = tuple(name for name in names if "{" in name)
 
-    def stamps(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[str, ...]:
-        """The keys of the tags' stamps for one call."""
+    def version_keys(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[str, ...]:
+        """Where the versions of the tags of one call are stored."""
         if self._make is not None:
-            return stamps(self._make(*args, **kwargs))
+            return tag_versions(self._make(*args, **kwargs))
         if not self._formats:
             return self.constant
         named = self._shape.named(args, kwargs)
-        formatted = (tag_stamp(text.format(**named)) for text in self._formats)
+        formatted = (tag_version(text.format(**named)) for text in self._formats)
         return tuple(dict.fromkeys((*self.constant, *formatted)))
 
 
 def checked(tags: Iterable[str]) -> tuple[str, ...]:
-    """*tags* as a tuple of strings. A single string is taken for what it looks like: a mistake."""
+    """*tags* as a tuple of strings. A single string is an error: it would count as its letters."""
     if isinstance(tags, str):
         raise InvalidKeyError(f"tags must be a list or a tuple: write tags=({tags!r},).")
     return tuple(tags)
 
 
-def stamps(tags: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(tag_stamp(tag) for tag in checked(tags)))
+def tag_versions(tags: Iterable[str]) -> tuple[str, ...]:
+    """Where the versions of *tags* are stored."""
+    return tuple(dict.fromkeys(tag_version(tag) for tag in checked(tags)))

@@ -1,62 +1,58 @@
-"""The asynchronous twin of `lookup.fetch`'s driver. Imported only where a coroutine is cached."""
+"""The driver of a lookup in an event loop. Imported only where a coroutine is cached."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, TypeVar, cast
 
-from .call import Call
-from .flight import Flight
-from .lookup import Pause, Ran, Steps, Wait, fresh, hit, resolve
-from .reading import read
+from .lookup import Lookup
+from .steps import Ran, Run, Wait
 
 if TYPE_CHECKING:
-    from .state import AppState
+    from .call import Call
+    from .flight import Flight
+    from .reading import FastMiss
+    from .state import CacheState
+
+__all__ = ["value"]
+
+T = TypeVar("T")
 
 
-async def fetch(state: AppState, call: Call) -> Any:
-    """Like `lookup.fetch`, for a call whose ``run`` is a coroutine."""
-    reading = read(state, call)
-    if fresh(state, call, reading):
-        return hit(state, call, reading.entry)
-    ran = await _drive(resolve(state, call, reading), call)
-    if ran.error is not None:
-        raise ran.error
-    return ran.value
-
-
-async def _drive(steps: Steps, call: Call) -> Ran:
-    reply: object = None
+async def value(state: CacheState, call: Call[T], missed: FastMiss | None = None) -> T:
+    """Like `Lookup.value`, for a call whose ``run`` is a coroutine."""
+    steps = Lookup(state, call, missed).steps()
     try:
         while True:
-            step = steps.send(reply)
-            if isinstance(step, Wait):
-                reply = await _landing(step.flight, step.seconds)
-            elif isinstance(step, Pause):
-                await asyncio.sleep(step.seconds)
+            step = next(steps)
+            if isinstance(step, Run):
+                step.ran = await _run(call)
+            elif isinstance(step, Wait):
+                step.completed = await _completed(step.flight, step.seconds)
             else:
-                reply = await _run(call)
-    except StopIteration as done:
-        ran: Ran = done.value
-        return ran
+                await asyncio.sleep(step.seconds)
+    except StopIteration as end:
+        ran: Ran[T] = end.value
     finally:
         steps.close()
+    return ran.result()
 
 
-async def _run(call: Call) -> Ran:
+async def _run(call: Call[T]) -> Ran[T]:
     try:
-        return Ran(await call.run())
+        return Ran(await cast("Awaitable[T]", call.run()))
     except BaseException as error:
         return Ran(error=error)
 
 
-async def _landing(flight: Flight, seconds: float) -> bool:
+async def _completed(flight: Flight, seconds: float) -> bool:
     """Wait for a computation of whichever thread or loop."""
     loop = asyncio.get_running_loop()
-    landed = asyncio.Event()
-    flight.on_landing(_Wake(loop, landed))
+    completed = asyncio.Event()
+    flight.on_completion(_Wake(loop, completed))
     try:
-        await asyncio.wait_for(landed.wait(), seconds)
+        await asyncio.wait_for(completed.wait(), seconds)
     except TimeoutError:
         return False
     return True

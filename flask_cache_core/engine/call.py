@@ -1,14 +1,15 @@
-"""What `lookup` is asked for: one call of something cached, the policy for it, and its outcome.
+"""What a lookup is asked for: one call of something cached, its policy, and its outcome.
 
 Decorators subclass `Call`. Must not know how anything is looked up, stored or computed once.
 """
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypedDict, TypeVar
 
 from ..errors import ConfigError, UsageError
 from ..timeouts import to_seconds
@@ -17,7 +18,18 @@ from ..typing import LockMode, Timeout
 if TYPE_CHECKING:
     from ..config import Settings
 
-__all__ = ["Call", "FlightOptions", "GivenCall", "Later", "Outcome", "Policy", "Raised"]
+__all__ = [
+    "Call",
+    "Deferred",
+    "FlightOptions",
+    "GivenCall",
+    "Outcome",
+    "Policy",
+    "Raised",
+    "collected",
+]
+
+T = TypeVar("T")
 
 
 class FlightOptions(TypedDict, total=False):
@@ -41,10 +53,15 @@ class Policy:
     stale_if_error: float
     jitter: float
     beta: float
+    grace: float = field(init=False)
+    """Seconds that an entry is kept beyond its time."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "grace", max(self.stale_while_revalidate, self.stale_if_error))
 
     @classmethod
     def check(cls, options: FlightOptions) -> None:
-        """Raise for options that are unknown or wrong, before any app is."""
+        """Raise for options that are unknown or wrong, before any app is known."""
         unknown = sorted(options.keys() - FlightOptions.__annotations__.keys())
         if unknown:
             raise UsageError(f"unexpected keyword arguments: {', '.join(unknown)}")
@@ -71,13 +88,8 @@ class Policy:
 
     @property
     def minds_hits(self) -> bool:
-        """Whether a hit is more than an answer: it may be early, or is to be remembered."""
+        """Whether a hit is more than its value: it may be early, or is to be remembered."""
         return bool(self.beta or self.stale_if_error)
-
-    @property
-    def grace(self) -> float:
-        """Seconds that an entry is kept beyond its time."""
-        return max(self.stale_while_revalidate, self.stale_if_error)
 
     @property
     def lease(self) -> float:
@@ -85,28 +97,28 @@ class Policy:
         return max(self.lock_timeout / 3, 1.0)
 
 
-class Later(Protocol):
-    """A value that arrives after its computation has returned, such as a stream."""
+class Deferred(Protocol):
+    """A value that is complete some time after its computation returned, such as a stream."""
 
-    def arrives(self, keep: Callable[[Outcome], object], end: Callable[[], object]) -> None:
-        """Call *keep* with what there is to store, if anything, then *end* in any case."""
+    def on_complete(self, store: Callable[[Outcome], object], end: Callable[[], object]) -> None:
+        """Call *store* with what there is to store, if anything, then *end* in any case."""
 
 
 class Outcome(NamedTuple):
-    """What a `Call` says about the value that it computed."""
+    """What becomes of a computed value (RFC 9111, section 3: storability)."""
 
     stored: object
-    """The form in which the value is kept."""
+    """The form in which the value is stored."""
     store: bool = True
-    """Whether it may be kept, and shared with those who wait."""
-    timeout: Timeout | None = None
-    """Overrides the call's."""
+    """Whether it may be stored, and shared with those who wait."""
+    timeout: float | None = None
+    """Seconds; overrides the call's."""
     vary: tuple[str, ...] = ()
     """The request headers by which it differs."""
     failed: bool = False
     """It is an error, for which an old value is a better answer if one is allowed."""
-    later: Later | None = None
-    """It is not all there yet: this will tell when it is."""
+    deferred: Deferred | None = None
+    """It is not complete yet: this reports when it is."""
 
 
 class Raised(NamedTuple):
@@ -115,95 +127,107 @@ class Raised(NamedTuple):
     error: Exception
 
 
-class Call(ABC):
-    """One call of something cached. Subclasses say how it is made, and what is done with it."""
+class Call(ABC, Generic[T]):
+    """One call of something cached. Subclasses say how it is made, and what is done with it.
 
-    __slots__ = ("forced", "key", "stamps")
+    :ivar key: where the value is stored. Never changes; a page that varies is stored under
+        `variant` of it.
+    :ivar version_keys: where the versions are stored that the value depends on.
+    :ivar policy: how the value is computed and kept.
+    :ivar timeout: seconds that the value is fresh; ``None``: the backend's default.
+    :ivar forced: compute, even where a value is stored.
+    """
 
-    #: Where the value is kept.
+    __slots__ = ("forced", "key", "policy", "timeout", "version_keys")
+
     key: str
-    #: The keys of the stamps that it stands under.
-    stamps: tuple[str, ...]
-    #: Compute, even where a value is stored.
+    version_keys: tuple[str, ...]
+    policy: Policy
+    timeout: float | None
     forced: bool
 
     @property
-    @abstractmethod
-    def policy(self) -> Policy:
-        """How the value is computed and kept."""
-
-    @property
-    @abstractmethod
-    def timeout(self) -> Timeout | None:
-        """For how long; ``None`` is the default."""
-
-    @property
-    def maker(self) -> str:
-        """Tells apart what may be stored under one key by several makers."""
+    def source(self) -> str:
+        """A digest that tells apart what several sources store under one key."""
         return ""
 
     @property
-    def base(self) -> str:
-        """The key of the page that `key` may be a variant of."""
-        return self.key
+    def is_read_by_key(self) -> bool:
+        """Whether the app itself may ask for the value with ``cache.get``."""
+        return False
 
     @abstractmethod
-    def run(self) -> Any:
+    def run(self) -> T:
         """Compute; a coroutine where the caller is one."""
 
-    def judge(self, value: Any) -> Outcome:
+    @abstractmethod
+    def storability(self, value: T) -> Outcome:
         """Decide what becomes of a computed value."""
-        return Outcome(value)
 
-    def reveal(self, stored: Any) -> Any:
-        """The value for the caller, from the form in which it is kept."""
-        return stored
+    @abstractmethod
+    def restore(self, stored: Any) -> T:
+        """The value for the caller, from the form in which it is stored."""
 
-    def is_stale(self, stored: Any) -> bool:
+    def is_stale(self, stored: object) -> bool:
         """Whether the app wants a stored value replaced."""
         return False
 
     def variant(self, names: tuple[str, ...]) -> str:
         """The key of the variant, by these request headers, that this call is for."""
-        return self.base
+        return self.key
 
-    def announce(self, hit: bool) -> None:  # noqa: B027 - optional
+    def announce(self, hit: bool) -> None:
         """Tell the app whether the value was there."""
 
 
-class GivenCall(Call):
-    """A call whose key, policy and timeout are simply given, and so is what makes the value."""
+class GivenCall(Call[T]):
+    """A call under a key of the app's own, whose value is stored as it is."""
 
-    __slots__ = ("_make", "_maker", "_policy", "_timeout")
+    __slots__ = ("_make", "_source")
 
     def __init__(
         self,
         key: str,
-        stamps: tuple[str, ...],
+        version_keys: tuple[str, ...],
         policy: Policy,
-        timeout: Timeout | None,
-        make: Callable[[], Any],
-        maker: str = "",
+        timeout: float | None,
+        make: Callable[[], T],
+        source: str = "",
     ) -> None:
         self.key = key
-        self.stamps = stamps
+        self.version_keys = version_keys
+        self.policy = policy
+        self.timeout = timeout
         self.forced = False
-        self._policy = policy
-        self._timeout = timeout
         self._make = make
-        self._maker = maker
+        self._source = source
 
-    def run(self) -> Any:
+    @property
+    def source(self) -> str:
+        return self._source
+
+    @property
+    def is_read_by_key(self) -> bool:
+        return True
+
+    def run(self) -> T:
         return self._make()
 
-    @property
-    def policy(self) -> Policy:
-        return self._policy
+    def storability(self, value: T) -> Outcome:
+        return Outcome(value)
 
-    @property
-    def timeout(self) -> Timeout | None:
-        return self._timeout
+    def restore(self, stored: Any) -> T:
+        value: T = stored
+        return value
 
-    @property
-    def maker(self) -> str:
-        return self._maker
+
+def collected(value: Any) -> Any:
+    """The items of a generator, which can be read only once: text and bytes in one piece."""
+    if not inspect.isgenerator(value):
+        return value
+    items: list[Any] = list(value)
+    if items and all(isinstance(item, str) for item in items):
+        return "".join(items)
+    if items and all(isinstance(item, bytes) for item in items):
+        return b"".join(items)
+    return items

@@ -1,108 +1,145 @@
-"""One computation at a time per key: in this process by `Flights`, across processes by `Lease`.
+"""One computation at a time per key in this process: a leader computes, followers wait.
 
 A `Flight` is one running computation, whether others wait for it or not. It remembers whether
 what it depends on was invalidated meanwhile, and which tags it used. Must not know what is
-computed, nor when a stored value will do instead: that is `lookup`'s.
+computed, nor when a stored value will do instead.
 """
 
 from __future__ import annotations
 
 import os
-import secrets
 import threading
 import weakref
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
-from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TypeAlias
 
 from ..errors import SerializationError
 from ..storage.copying import freeze, thaw
 from ..typing import MISSING, Missing
 
-if TYPE_CHECKING:
-    from ..storage.guard import Store
+__all__ = ["Flight", "Flights", "TagVersions", "current", "use_tags"]
 
-__all__ = ["Flight", "Flights", "Lease", "current"]
+#: Tags with what their versions were: version key and version.
+TagVersions: TypeAlias = Iterable[tuple[str, str]]
 
 
 class Flight:
-    """One running computation of the value under one key."""
+    """One running computation of the value under one key.
+
+    :ivar key: the very key that is computed. Its value is for nobody who asks for another one.
+    :ivar snapshot: the state of the world that it computes from: only who saw the same may join.
+    :ivar invalidated: something that it depends on was invalidated after it began.
+    :ivar followed: somebody waits for it.
+    :ivar passed: its value is for its own caller only.
+    :ivar used: the tags of what it used so far, with the first version that was seen of each.
+    """
 
     __slots__ = (
-        "_done", "_frozen", "_listeners", "barred", "followed", "key", "parent", "passed", "seen",
-        "stamps", "tags", "used", "waiting_for",
+        "_completed", "_frozen", "_listeners", "_waiting_for", "followed", "invalidated", "key",
+        "parent", "passed", "snapshot", "tags", "used", "version_keys",
     )  # fmt: skip
 
-    def __init__(self, key: str, stamps: tuple[str, ...], seen: object = None) -> None:
+    def __init__(self, key: str, version_keys: tuple[str, ...], snapshot: object = None) -> None:
         self.key = key
-        self.stamps = stamps
-        #: The state of the world that it computes from: only who saw the same may join.
-        self.seen = seen
+        self.version_keys = version_keys
+        self.snapshot = snapshot
         self.parent = current.get()
-        #: Something that it depends on was invalidated after it began.
-        self.barred = False
-        #: Somebody waits for it.
+        self.invalidated = False
         self.followed = False
-        #: Its result is for its own caller only.
         self.passed = False
-        #: The tags of what it used so far: stamp key to token.
         self.used: dict[str, str] = {}
-        #: For those who wait: all the tags that its value depends on.
+        #: For those who wait: all the tags that the value depends on.
         self.tags: dict[str, str] = {}
-        #: What computations under it wait for, for `Flights.would_deadlock`.
-        self.waiting_for: set[Flight] = set()
-        self._done = threading.Event()
+        #: What computations inside of it wait for, see `Flights.would_deadlock`.
+        self._waiting_for: set[Flight] = set()
+        self._completed = threading.Event()
         self._frozen: object = MISSING
         self._listeners: list[Callable[[], None]] = []
 
-    def use(self, stamps: Iterable[tuple[str, str]]) -> None:
-        """Depend on these tags too. The first token counts: what was used was of that state."""
-        for key, token in stamps:
-            self.used.setdefault(key, token)
+    def use(self, tags: TagVersions) -> None:
+        """Depend on these tags too. The first version counts: what was used was of that state."""
+        for key, version in tags:
+            self.used.setdefault(key, version)
 
     def depends_on(self, keys: frozenset[str]) -> bool:
         return (
             self.key in keys
-            or not keys.isdisjoint(self.stamps)
+            or not keys.isdisjoint(self.version_keys)
             or not keys.isdisjoint(tuple(self.used))
         )
 
-    def land(self, value: object, *, share: bool) -> None:
-        """Finish. Followers get copies of *value* if it may be shared."""
-        self.passed = not share
-        if share and self.followed:
+    def inherit(self, tags: TagVersions) -> None:
+        """At its end: depend on *tags* too, and so does the computation around this one."""
+        self.tags.update(self.used)
+        self.tags.update(tags)
+        if self.parent is not None:
+            self.parent.use(self.tags.items())
+            self.parent.invalidated |= self.invalidated
+
+    # -- how it ends --------------------------------------------------------------------------
+
+    def set_result(self, value: object) -> None:
+        """End with *value*, of which each follower gets a copy."""
+        if self.followed:
             try:
                 self._frozen = freeze(value)
             except SerializationError:
                 self.passed = True
-        self._finish()
+        self._complete()
 
-    def crash(self) -> None:
-        """Finish without a value: one of those who waited will try again."""
-        self._finish()
+    def set_passed(self) -> None:
+        """End with a value that is for its own caller only: followers compute for themselves."""
+        self.passed = True
+        self._complete()
 
-    def _finish(self) -> None:
-        self._done.set()
+    def set_failed(self) -> None:
+        """End without a value under this key: followers look again, and one of them leads."""
+        self._complete()
+
+    def _complete(self) -> None:
+        self._completed.set()
         for wake in self._listeners:
             wake()
 
-    def on_landing(self, wake: Callable[[], None]) -> None:
+    # -- how others wait for it ---------------------------------------------------------------
+
+    def on_completion(self, wake: Callable[[], None]) -> None:
         """Call *wake* once when the flight is over, from whichever thread ends it."""
         self._listeners.append(wake)
-        if self._done.is_set():
+        if self._completed.is_set():
             wake()
 
     def wait(self, seconds: float) -> bool:
-        return self._done.wait(seconds)
+        """Wait until the flight is over, *seconds* at most; whether it is."""
+        return self._completed.wait(seconds)
 
-    def value(self) -> object:
-        """A copy for one follower, `MISSING` where there is none."""
+    def result(self) -> object | Missing:
+        """A copy of the value for one follower, `MISSING` where there is none."""
         return self._frozen if self._frozen is MISSING else thaw(self._frozen)
+
+    # -- deadlocks, under the lock of `Flights` -----------------------------------------------
+
+    def waits_for(self, target: Flight) -> None:
+        self._waiting_for.add(target)
+
+    def waited_for(self, target: Flight) -> None:
+        self._waiting_for.discard(target)
+
+    def ahead(self, running: Iterable[Flight]) -> list[Flight]:
+        """What has to end before this can: what it waits for, and what it contains."""
+        return [*self._waiting_for, *(flight for flight in running if flight.parent is self)]
 
 
 #: The computation that runs in this context, if any.
 current: ContextVar[Flight | None] = ContextVar("flask_cache_core.flight", default=None)
+
+
+def use_tags(tags: TagVersions) -> None:
+    """Let what is computed in this context, if anything, depend on *tags* too."""
+    flight = current.get()
+    if flight is not None:
+        flight.use(tags)
 
 
 def _chain() -> list[Flight]:
@@ -116,80 +153,89 @@ def _chain() -> list[Flight]:
 
 
 class Flights:
-    """The running computations of one cache in this process."""
+    """The running computations of one cache in this process.
+
+    :ivar completed: how many are over so far: a cheap "did anything happen since?".
+    """
 
     def __init__(self) -> None:
-        #: How many computations were over so far: a cheap "did anything happen since?".
-        self.landings = 0
+        self.completed = 0
         self.forget_all()
         _instances.add(self)
 
     def forget_all(self) -> None:
-        """Begin anew, as the child of a fork has to: the threads that computed are not there."""
+        """Start over, as the child of a fork has to: the threads that computed are not there."""
         self._lock = threading.Lock()
         self._joinable: dict[str, Flight] = {}
         self._running: set[Flight] = set()
 
-    def start(self, key: str, stamps: tuple[str, ...]) -> Flight:
+    def start(self, key: str, version_keys: tuple[str, ...]) -> Flight:
         """Begin a computation that nobody can join."""
-        flight = Flight(key, stamps)
+        flight = Flight(key, version_keys)
         with self._lock:
             self._running.add(flight)
         return flight
 
-    def join(self, key: str, stamps: tuple[str, ...], seen: object) -> tuple[Flight, bool]:
+    def join(
+        self, key: str, version_keys: tuple[str, ...], snapshot: object
+    ) -> tuple[Flight, bool]:
         """The flight for *key*, and whether the caller leads it and must compute.
 
         A flight that began before an invalidation is left alone by those who saw its effect.
         """
         with self._lock:
             flight = self._joinable.get(key)
-            if flight is not None and flight.seen == seen:
+            if flight is not None and flight.snapshot == snapshot:
                 flight.followed = True
                 return flight, False
-            flight = self._joinable[key] = Flight(key, stamps, seen)
+            flight = self._joinable[key] = Flight(key, version_keys, snapshot)
             self._running.add(flight)
             return flight, True
 
     def end(self, flight: Flight) -> None:
-        """Take *flight* off the list, before it lands: who comes now starts anew."""
+        """Take *flight* off the list, before it completes: who comes now starts a new one."""
         with self._lock:
             self._running.discard(flight)
             if self._joinable.get(flight.key) is flight:
                 del self._joinable[flight.key]
-            self.landings += 1
+            self.completed += 1
 
-    def bar(self, keys: Iterable[str] | None) -> None:
-        """Keep what is being computed for these keys or stamps (``None``: for any) from being
-        stored, and from answering whoever asks from now on.
+    def invalidate(self, keys: Iterable[str] | None) -> None:
+        """Keep what is being computed for these keys or version keys (``None``: for any) from
+        being stored, and from being handed to whoever asks from now on.
         """
         wanted = None if keys is None else frozenset(keys)
         with self._lock:
             for flight in self._running:
                 if wanted is None or flight.depends_on(wanted):
-                    self._bar(flight)
+                    self._invalidate(flight)
 
-    def _bar(self, barred: Flight) -> None:
-        """Together with the computations around it, which will use what it makes."""
-        flight: Flight | None = barred
+    def _invalidate(self, invalidated: Flight) -> None:
+        """Also mark the enclosing computations, since they depend on its value."""
+        flight: Flight | None = invalidated
         while flight is not None:
-            flight.barred = True
+            flight.invalidated = True
             if self._joinable.get(flight.key) is flight:
                 del self._joinable[flight.key]
             flight = flight.parent
 
-    def unless_barred(self, flight: Flight, store: Callable[[], bool], *, alone: bool) -> bool:
-        """Store unless *flight* was barred; where nothing else orders the two (*alone*), no
-        invalidation comes in between.
+    def store_if_valid(self, flight: Flight, store: Callable[[], bool], *, locked: bool) -> bool:
+        """Call *store* unless *flight* was invalidated.
+
+        :param locked: let no invalidation come in between. Needed where nothing else orders the
+            two: a store in this process has no barriers.
         """
-        if not alone:
-            return not flight.barred and store()
+        if not locked:
+            return not flight.invalidated and store()
         with self._lock:
-            return not flight.barred and store()
+            return not flight.invalidated and store()
 
     def would_deadlock(self, target: Flight) -> bool:
-        """Whether *target* waits, directly or not, for a computation that this context runs."""
-        mine = set(_chain())
+        """Whether *target* waits, directly or not, for a computation that this context runs.
+
+        If not, this context counts as waiting for it, until `waited`.
+        """
+        mine = _chain()
         with self._lock:
             seen: set[Flight] = set()
             ahead = [target]
@@ -199,103 +245,25 @@ class Flights:
                     return True
                 if flight not in seen:
                     seen.add(flight)
-                    ahead += flight.waiting_for
-                    ahead += [other for other in self._running if other.parent is flight]
+                    ahead += flight.ahead(self._running)
             for flight in mine:
-                flight.waiting_for.add(target)
+                flight.waits_for(target)
         return False
 
     def waited(self, target: Flight) -> None:
         """The wait that `would_deadlock` allowed is over."""
         with self._lock:
             for flight in _chain():
-                flight.waiting_for.discard(target)
+                flight.waited_for(target)
 
 
 _instances: weakref.WeakSet[Flights] = weakref.WeakSet()
 
 
-class Lease:
-    """A lock on one key over all processes: held by a token, renewed while it is needed.
-
-    The holder of a lease that ran out has lost the lock, not its value.
-    """
-
-    def __init__(self, store: Store, key: str, seconds: float) -> None:
-        self._store = store
-        self.key = key
-        self.seconds = seconds
-        self.token = secrets.token_hex(8)
-
-    def acquire(self) -> bool | Missing:
-        """Whether the lock is ours now; `MISSING` where the backend does not answer."""
-        taken = self._store.add(self.key, self.token, self.seconds)
-        if taken is True:
-            _keeper.keep(self)
-        return taken
-
-    def renew(self) -> None:
-        self._store.renew_lock(self.key, self.token, self.seconds)
-
-    def let_go(self) -> None:
-        """Stop renewing it. Whoever stores the value releases it in the same batch."""
-        _keeper.drop(self)
-
-    def release(self) -> None:
-        self.let_go()
-        self._store.release_lock(self.key, self.token)
-
-
-class _Keeper:
-    """Renews the leases of this process from one thread, at a third of their time."""
-
-    def __init__(self) -> None:
-        self.start_anew()
-
-    def start_anew(self) -> None:
-        """Also after a fork: threads and leases stay with the parent."""
-        self._changed = threading.Condition()
-        self._due: dict[Lease, float] = {}
-        self._thread: threading.Thread | None = None
-
-    def keep(self, lease: Lease) -> None:
-        with self._changed:
-            self._due[lease] = monotonic() + lease.seconds / 3
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(
-                    target=self._run, name="flask-cache-core-leases", daemon=True
-                )
-                self._thread.start()
-            self._changed.notify()
-
-    def drop(self, lease: Lease) -> None:
-        with self._changed:
-            self._due.pop(lease, None)
-
-    def _run(self) -> None:
-        while True:
-            with self._changed:
-                if not self._due and not self._changed.wait(timeout=60) and not self._due:
-                    self._thread = None
-                    return
-                now = monotonic()
-                due = [lease for lease, moment in self._due.items() if moment <= now]
-                for lease in due:
-                    self._due[lease] = now + lease.seconds / 3
-                if not due and self._due:
-                    self._changed.wait(timeout=min(self._due.values()) - now)
-            for lease in due:
-                lease.renew()
-
-
-_keeper = _Keeper()
-
-
-def _start_anew_in_child() -> None:
+def _forget_all_in_child() -> None:
     for flights in list(_instances):
         flights.forget_all()
-    _keeper.start_anew()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_start_anew_in_child)
+    os.register_at_fork(after_in_child=_forget_all_in_child)

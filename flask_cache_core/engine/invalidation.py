@@ -1,7 +1,7 @@
-"""Stamps: the random tokens whose replacement invalidates all that was computed under them.
+"""Versions: the random tokens whose replacement invalidates all that was computed under them.
 
-Each function, instance, view and tag has one, under a key of its own; entries carry what it
-held before they were computed. A stamp is added where it is absent and replaced to invalidate,
+Each function, instance, view and tag has one, under a key of its own; entries carry what it was
+before they were computed. A version is added where it is absent and replaced to invalidate,
 never overwritten by a reader. Must not know what an entry is, nor who reads it.
 """
 
@@ -9,73 +9,61 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ..keys.builders import barrier_key
-from ..storage.entry import Entry
-from ..storage.guard import Store
-from .bounded import Recent
-from .flight import Flights
+from .memory import BoundedDict
 
-__all__ = ["BARRIER_LIFE", "STAMP_LIFE", "Versions"]
+if TYPE_CHECKING:
+    from ..storage.guard import Store
+    from .flight import Flights
+    from .memory import Memory
 
-#: Seconds that a stamp lives, and so the longest time that anything stays cached.
-STAMP_LIFE: Final = 30 * 86400.0
+__all__ = ["BARRIER_LIFE", "VERSION_LIFE", "Versions", "new_version"]
+
+#: Seconds that a version lives, and so the longest time that anything stays cached.
+VERSION_LIFE: Final = 30 * 86400.0
 
 #: Seconds for which the deletion of one key is remembered, for computations in other processes.
 #: One that takes longer is not stored.
 BARRIER_LIFE: Final = 3600.0
 
 
-class Versions:
-    """The stamps of one cache, and all that invalidates."""
+def new_version() -> str:
+    return secrets.token_urlsafe(9)
 
-    def __init__(self, store: Store, flights: Flights, kept: Recent[Entry]) -> None:
+
+class Versions:
+    """The versions of one cache, and all that invalidates.
+
+    :ivar pending: by version key, the versions that running computations will add where there
+        was none. Computations that start while a version is absent agree on one.
+    """
+
+    def __init__(self, store: Store, flights: Flights, memory: Memory) -> None:
         self._store = store
         self._flights = flights
-        self._kept = kept
-        self._pending: Recent[str] = Recent()
+        self._memory = memory
+        self.pending: BoundedDict[str] = BoundedDict()
 
-    def before(
-        self, stamps: tuple[str, ...], found: Sequence[object]
-    ) -> tuple[tuple[str, ...], dict[str, str]]:
-        """The tokens to compute under, and those that are new because *found* has none.
+    def release_pending(self, version_keys: Iterable[str]) -> None:
+        """These were added, or never will be."""
+        for key in version_keys:
+            self.pending.pop(key, None)
 
-        Computations that start while a stamp is absent agree on a new one.
-        """
-        tokens: list[str] = []
-        new: dict[str, str] = {}
-        for stamp, token in zip(stamps, found, strict=False):
-            if not isinstance(token, str):
-                token = new[stamp] = self._pending.put_once(stamp, _token())
-            tokens.append(token)
-        return tuple(tokens), new
+    def replace(self, version_keys: Sequence[str]) -> None:
+        """Invalidate everything that was, or is just being, computed under these versions."""
+        self._flights.invalidate(version_keys)
+        self.release_pending(version_keys)
+        self._memory.drop_fallbacks(version_keys)
+        self._store.invalidate((), {key: new_version() for key in version_keys}, VERSION_LIFE)
 
-    def settle(self, new: Iterable[str]) -> None:
-        """These were written, or never will be."""
-        for stamp in new:
-            self._pending.pop(stamp, None)
-
-    def replace(self, stamps: Sequence[str]) -> None:
-        """Invalidate everything that was, or is just being, computed under *stamps*."""
-        self._flights.bar(stamps)
-        self.settle(stamps)
-        for key, entry in list(self._kept.items()):
-            if not set(stamps).isdisjoint(entry.version_keys):
-                self._kept.pop(key, None)
-        self._store.invalidate((), {stamp: _token() for stamp in stamps}, STAMP_LIFE)
-
-    def forget(self, keys: tuple[str, ...]) -> list[str] | None:
+    def delete_keys(self, keys: tuple[str, ...]) -> list[str] | None:
         """Delete *keys*, and keep what is just being computed for them from coming back.
 
-        Answers which of them were there; ``None`` where the backend does not answer.
+        Returns those that were there; ``None`` where the backend does not answer.
         """
-        self._flights.bar(keys)
-        for key in keys:
-            self._kept.pop(key, None)
-        barriers = {barrier_key(key): _token() for key in keys} if self._store.barriers else {}
+        self._flights.invalidate(keys)
+        self._memory.drop_fallbacks(keys)
+        barriers = {barrier_key(key): new_version() for key in keys} if self._store.barriers else {}
         return self._store.invalidate(keys, barriers, BARRIER_LIFE)
-
-
-def _token() -> str:
-    return secrets.token_urlsafe(9)

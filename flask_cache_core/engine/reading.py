@@ -1,142 +1,190 @@
-"""What one `get_many` of the backend says: the entry, and whether all it depends on is unchanged.
+"""One read of the backend: the entry, and whether all that it depends on is unchanged.
 
-Remembers, for this process, what else an entry depends on than its caller can know (inherited
-tags), and by which request headers a page varies. Must not know what follows from a reading:
-hit, stale or miss is for `lookup` to decide.
+A page may vary by request headers; then its own key holds a `Variants` record, and the entry is
+under the key of a variant. Which of the two is read is decided here, for every read anew: the
+call itself never changes. Must not know what follows from a reading.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..keys.builders import barrier_key
 from ..storage.entry import Entry, Variants
-from .call import Call
 
 if TYPE_CHECKING:
-    from .state import AppState
+    from .call import Call
+    from .state import CacheState
 
-__all__ = ["Missed", "Reading", "first_reading", "read"]
+__all__ = ["FastMiss", "Reading", "first_reading", "read"]
 
 
 class Reading(NamedTuple):
-    """What one `get_many` said."""
+    """What one read said."""
 
-    entry: Entry | None
+    key: str
+    """The very key that was asked for: the call's own, or that of a variant."""
+    entry: Entry | None = None
     """The entry, if all that it depends on is unchanged. Its time may be over."""
-    tokens: list[Any]
-    """The stamps of the call, ``None`` for those that are absent."""
-    variants: Variants | None
-    """Of a page that is known to have variants, what is stored of that."""
-    barrier: str | None
-    answered: bool
-    landings: int
-    """How many computations had ended in this process before it was read."""
+    versions: Sequence[object] = ()
+    """The stored versions of the call's version keys, ``None`` for those that are absent."""
+    variants: Variants | None = None
+    """Of a page that is known to have variants, the stored record."""
+    barrier: str | None = None
+    """What announces the last deletion of the key to computations elsewhere."""
+    available: bool = False
+    """Whether the backend answered at all."""
+    completed: int = 0
+    """How many computations were over in this process before it was read."""
 
 
-class Missed(NamedTuple):
-    """What `glance` found that was no plain hit."""
+class FastMiss(NamedTuple):
+    """What the fast path read that was no plain hit."""
 
     found: list[Any] | None
-    landings: int
+    completed: int
 
 
-def first_reading(state: AppState, call: Call, missed: Missed | None) -> Reading:
+class _Question(NamedTuple):
+    """What to ask the backend for."""
+
+    key: str
+    version_keys: tuple[str, ...]
+    """The call's, then the page's own key where a variant is read, then inherited ones."""
+
+
+def first_reading(state: CacheState, call: Call[Any], missed: FastMiss | None) -> Reading:
+    """What the fast path has read, if that is enough."""
     reading = None
     if missed is not None:
-        reading = _interpret(state, call, call.stamps, missed.found, missed.landings)
+        question = _Question(call.key, call.version_keys)
+        reading = _interpret(state, call, question, missed.found, missed.completed)
     return reading or read(state, call)
 
 
-def _stamps(state: AppState, call: Call) -> tuple[str, ...]:
-    """The stamps to ask for: the call's, and those that its entry is known to have beyond."""
-    stamps = call.stamps
-    variants = state.varying.get(call.base)
-    call.key = call.base if variants is None else call.variant(variants.names)
-    if call.key != call.base:
-        stamps += (call.base,)
-    return stamps + (state.inherited.get(call.key) or ())
-
-
-def _ask(state: AppState, call: Call, stamps: tuple[str, ...]) -> list[Any] | None:
-    """The entry, its stamps, and the barrier of its key where there are barriers."""
-    if state.barriers:
-        return state.get_many(call.key, *stamps, barrier_key(call.base))
-    return state.get_many(call.key, *stamps)
-
-
-def _holds(entry: Entry, call: Call, stamps: tuple[str, ...], found: list[Any]) -> bool:
-    """Whether all that *entry* depends on is as it was when it was computed."""
-    count = len(stamps) + 1
-    return (
-        entry.versions == tuple(found[1:count])
-        and entry.version_keys == stamps
-        and entry.source == call.maker
-        and (len(found) == count or found[count] is None or found[count] == entry.barrier)
-    )
-
-
-def read(state: AppState, call: Call) -> Reading:
+def read(state: CacheState, call: Call[Any]) -> Reading:
     """Ask the backend, and ask again only the first time that this process meets an entry that
     depends on more than its caller can know, or a page that has variants.
     """
     for _ in range(3):
-        landings = state.flights.landings
-        stamps = _stamps(state, call)
-        found = _ask(state, call, stamps)
-        reading = _interpret(state, call, stamps, found, landings)
+        completed = state.flights.completed
+        question = _question(state, call)
+        found = _ask(state, call, question)
+        reading = _interpret(state, call, question, found, completed)
         if reading is not None:
             return reading
-    return Reading(None, [], None, None, False, 0)  # it changes faster than it can be read
+    return Reading(question.key)  # it changes faster than it can be read
+
+
+def _question(state: CacheState, call: Call[Any]) -> _Question:
+    key, version_keys = call.key, call.version_keys
+    variants = state.memory.variants.get(call.key)
+    if variants is not None:
+        key = call.variant(variants.names)
+        if key != call.key:
+            version_keys += (call.key,)
+    return _Question(key, version_keys + (state.memory.inherited.get(key) or ()))
+
+
+def _ask(state: CacheState, call: Call[Any], question: _Question) -> list[Any] | None:
+    """The entry, its versions, and the barrier of its key where there are barriers."""
+    if state.barriers:
+        return state.get_many(question.key, *question.version_keys, barrier_key(call.key))
+    return state.get_many(question.key, *question.version_keys)
 
 
 def _interpret(
-    state: AppState, call: Call, stamps: tuple[str, ...], found: list[Any] | None, landings: int
+    state: CacheState,
+    call: Call[Any],
+    question: _Question,
+    found: list[Any] | None,
+    completed: int,
 ) -> Reading | None:
-    """What was found; ``None``: it has to be asked for again, as is now known."""
+    """What was found; ``None``: another question has to be asked, as is now known."""
+    key, version_keys = question
     if found is None:
-        return Reading(None, [], None, None, False, landings)
-    barrier = found[len(stamps) + 1] if state.barriers else None
-    tokens = found[1 : len(call.stamps) + 1]
-    variants = found[len(call.stamps) + 1] if call.key != call.base else found[0]
-    if _learn_variants(state, call, variants):
+        return Reading(key, completed=completed)
+    count = len(call.version_keys) + 1
+    variants = found[0] if key == call.key else found[count]
+    if _learns_variants(state, call, variants):
         return None
+    barrier = found[len(version_keys) + 1] if state.barriers else None
     entry = found[0]
-    if entry is not None and type(entry) not in (Entry, Variants) and not call.stamps:
-        entry = Entry(entry, 0, inf, 0, barrier=barrier, source=call.maker)  # put by `cache.set`
-    if type(entry) is Entry and entry.version_keys != stamps:
-        if set(entry.version_keys).issuperset(call.stamps) and not set(stamps).issuperset(
-            entry.version_keys
-        ):
-            known = {*call.stamps, call.base}
-            inherited = tuple(stamp for stamp in entry.version_keys if stamp not in known)
-            state.inherited.put(call.key, inherited)
+    if entry is not None:
+        entry = _as_entry(call, entry, barrier)
+    if entry is not None and entry.version_keys != version_keys:
+        if _learns_inherited(state, call, question, entry):
             return None
-        entry = _reordered(entry, call, stamps, found)
-    if type(entry) is not Entry or not _holds(entry, call, stamps, found):
+        entry = _reordered(entry, call, version_keys, found)
+    if entry is not None and not _is_valid(entry, call, version_keys, found, barrier):
         entry = None
-    held = variants if type(variants) is Variants else None
-    return Reading(entry, tokens, held, barrier, True, landings)
+    record = variants if type(variants) is Variants else None
+    return Reading(key, entry, found[1:count], record, barrier, True, completed)
 
 
-def _learn_variants(state: AppState, call: Call, found: object) -> bool:
+def _as_entry(call: Call[Any], found: object, barrier: str | None) -> Entry | None:
+    """What was found as an entry; a plain value, which ``cache.set`` stored, never expires here."""
+    if type(found) is Entry:
+        return found
+    if type(found) is Variants or call.version_keys:
+        return None
+    return Entry(found, 0, inf, 0, barrier=barrier, source=call.source)
+
+
+def _is_valid(
+    entry: Entry,
+    call: Call[Any],
+    version_keys: tuple[str, ...],
+    found: list[Any],
+    barrier: str | None,
+) -> bool:
+    """Whether all that *entry* depends on is as it was when it was computed."""
+    return (
+        entry.version_keys == version_keys
+        and entry.versions == tuple(found[1 : len(version_keys) + 1])
+        and entry.source == call.source
+        and barrier in (None, entry.barrier)
+    )
+
+
+def _learns_variants(state: CacheState, call: Call[Any], found: object) -> bool:
     """Whether a page has other variants than was known. *found* is what its own key holds."""
-    known = state.varying.get(call.base)
+    known = state.memory.variants.get(call.key)
     if type(found) is Variants:
-        if known != found and call.variant(found.names) != call.base:
-            state.varying.put(call.base, found)
+        if known != found and call.variant(found.names) != call.key:
+            state.memory.variants.put(call.key, found)
             return True
     elif known is not None:
-        state.varying.pop(call.base, None)
+        state.memory.variants.pop(call.key, None)
         return True
     return False
 
 
-def _reordered(entry: Entry, call: Call, stamps: tuple[str, ...], found: list[Any]) -> Entry | None:
-    """An entry that depends on some of *stamps* only, as one that depends on them all."""
+def _learns_inherited(
+    state: CacheState, call: Call[Any], question: _Question, entry: Entry
+) -> bool:
+    """Whether *entry* has version keys that were not asked for."""
+    asked = set(question.version_keys)
+    if not set(entry.version_keys).issuperset(call.version_keys):
+        return False
+    if asked.issuperset(entry.version_keys):
+        return False
+    known = {*call.version_keys, call.key}
+    inherited = tuple(key for key in entry.version_keys if key not in known)
+    state.memory.inherited.put(question.key, inherited)
+    return True
+
+
+def _reordered(
+    entry: Entry, call: Call[Any], version_keys: tuple[str, ...], found: list[Any]
+) -> Entry | None:
+    """An entry that depends on some of *version_keys* only, as one that depends on them all."""
     own = dict(zip(entry.version_keys, entry.versions, strict=True))
-    if not own.keys() <= set(stamps) or not own.keys() >= set(call.stamps):
+    if not own.keys() <= set(version_keys) or not own.keys() >= set(call.version_keys):
         return None
-    tokens = tuple(own.get(stamp, token) for stamp, token in zip(stamps, found[1:], strict=False))
-    return entry._replace(version_keys=stamps, versions=tokens)
+    versions = tuple(
+        own.get(key, version) for key, version in zip(version_keys, found[1:], strict=False)
+    )
+    return entry._replace(version_keys=version_keys, versions=versions)

@@ -1,29 +1,24 @@
-"""What belongs to one cache on one app: its settings, its backend, and what this process knows.
+"""One cache on one app, in this process: wires backend, flights, versions and memory together.
 
-Found through ``app.extensions``, so that one ``Cache`` serves many apps. Must not know
-decorators.
+Must not know decorators, Flask, or what is decided with what it holds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..backends.null import NullCache
-from ..storage.entry import Entry, Variants
-from ..storage.guard import Guard, Store
-from .bounded import Recent
+from ..storage.guard import GuardedStore, Store
 from .flight import Flights
 from .invalidation import Versions
+from .memory import Memory
 
 if TYPE_CHECKING:
-    from flask import Flask
-
     from ..config import Settings
-    from ..storage.base import BaseCache
+    from ..errors import SerializationError
+    from ..storage.base import BaseCache, Batch
 
-__all__ = ["AppState", "CacheStats"]
+__all__ = ["CacheState", "CacheStats"]
 
 
 class CacheStats(NamedTuple):
@@ -32,7 +27,7 @@ class CacheStats(NamedTuple):
     hits: int
     misses: int
     stale: int
-    """Answers that were past their time, as allowed."""
+    """Values that were past their time, as allowed."""
     stores: int
     errors: int
     """Operations that the backend failed."""
@@ -44,70 +39,35 @@ class CacheStats(NamedTuple):
     """Stored bytes that could not be verified or decoded."""
 
 
-class Backoff:
-    """Keys whose computation is not to be tried again before some moment."""
+class CacheState:
+    """One cache on one app, in this process.
 
-    FIRST, LONGEST = 1.0, 60.0
+    :ivar barriers: deletions are announced to computations elsewhere, under a key's barrier.
+    :ivar has_locks: a lock can be held over all processes.
+    :ivar enabled: anything is ever stored.
+    :ivar get_many: the read of a hit: the backend's own where that cannot fail.
+    :ivar write: the write of a computation, likewise.
+    """
 
-    def __init__(self) -> None:
-        self._until: Recent[tuple[float, float]] = Recent()
-
-    def active(self, key: str) -> bool:
-        entry = self._until.get(key)
-        return entry is not None and monotonic() < entry[0]
-
-    def failed(self, key: str) -> None:
-        """Twice as long as the last time."""
-        entry = self._until.get(key)
-        delay = self.FIRST if entry is None else min(entry[1] * 2, self.LONGEST)
-        self._until.put(key, (monotonic() + delay, delay))
-
-    def succeeded(self, key: str) -> None:
-        self._until.pop(key, None)
-
-
-class AppState:
-    """One cache on one app, in this process."""
-
-    def __init__(self, app: Flask, settings: Settings, backend: BaseCache) -> None:
-        debug = app.debug
-        self.app = app
+    def __init__(self, settings: Settings, backend: BaseCache, *, debug: bool) -> None:
         self.settings = settings
         self.backend = backend
-        self.store = (
-            Store(backend, debug=debug)
-            if backend.in_process
-            else Guard(
-                backend,
-                debug=debug,
-                duration=settings.breaker_duration,
-                ignore_errors=settings.ignore_errors,
-            )
-        )
-        #: Whether deletions are announced to computations elsewhere, under a key's barrier.
-        self.barriers = self.store.barriers
-        #: The read of a hit: the backend's own where it cannot fail.
-        self.get_many: Callable[..., list[Any] | None] = (
-            backend.get_many if backend.in_process else self.store.get_many
-        )
-        #: Whether a lock can be held over all processes.
-        self.locks = backend.shared and backend.atomic_add
-        #: Whether anything is ever stored.
-        self.enabled = not isinstance(backend, NullCache)
         self.debug = debug
+        self.store = _store_of(settings, backend, debug=debug)
+        direct = backend if backend.in_process else self.store
+        self.get_many: Callable[..., list[Any] | None] = direct.get_many
+        self.write: Callable[[Batch[Any]], bool] = direct.store
+        self.barriers = self.store.barriers
+        self.has_locks = backend.shared and backend.atomic_add
+        self.enabled = backend.stores
         self.flights = Flights()
-        #: What was read or stored last, by key, for when neither the backend nor the computation
-        #: answers. Invalidations by other processes are not known of it.
-        self.kept: Recent[Entry] = Recent()
-        self.versions = Versions(self.store, self.flights, self.kept)
-        #: Stamps that an entry has beyond those that its caller asks for, by key.
-        self.inherited: Recent[tuple[str, ...]] = Recent()
-        #: The request headers by which a page varies, by the page's key.
-        self.varying: Recent[Variants] = Recent()
-        #: Keys whose values turned out to be for one caller only: nobody waits for those.
-        self.passed: Recent[float] = Recent()
-        self.backoff = Backoff()
+        self.memory = Memory()
+        self.versions = Versions(self.store, self.flights, self.memory)
         self.hits = self.misses = self.stale = self.stores = self.waits = 0
+
+    def report_unstorable(self, key: str, error: SerializationError) -> None:
+        """Report once what cannot be serialized; raise *error* in debug mode."""
+        self.store.report_once(key, error)
 
     def stats(self) -> CacheStats:
         counted = self.backend.counters()
@@ -121,3 +81,14 @@ class AppState:
             rejected=counted.get("rejected", 0),
             decode_failures=counted.get("decode_failures", 0),
         )
+
+
+def _store_of(settings: Settings, backend: BaseCache, *, debug: bool) -> Store:
+    if backend.in_process:
+        return Store(backend, debug=debug)
+    return GuardedStore(
+        backend,
+        debug=debug,
+        duration=settings.breaker_duration,
+        ignore_errors=settings.ignore_errors,
+    )

@@ -9,19 +9,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final, TypeAlias
 
 from ..errors import InvalidKeyError
 
 #: ``hashlib.sha256`` and its like: bytes in, an object with ``hexdigest()`` out.
-HashMethod = Callable[[bytes], Any]
+HashMethod: TypeAlias = Callable[[bytes], Any]
 
-TAG = "~tag|"
-_FUNCTION = "~function|"
-_INSTANCE = "~instance|"
-_VIEW = "~view|"
-_BARRIER = "~barrier|"
-_LOCK = "~lock|"
+TAG: Final = "~tag|"
+_FUNCTION: Final = "~function|"
+_INSTANCE: Final = "~instance|"
+_VIEW: Final = "~view|"
+_BARRIER: Final = "~barrier|"
+_LOCK: Final = "~lock|"
 
 
 def check_key(key: str) -> str:
@@ -49,8 +49,9 @@ def _escaped(part: str) -> str:
     return part.replace("%", "%25").replace("|", "%7C")
 
 
-def memoize_key(name: str, arguments: str) -> str:
-    return f"memo|{name}|{arguments}"
+def memoize_head(name: str) -> str:
+    """What all keys of one memoized function begin with; the arguments follow."""
+    return f"memo|{name}|"
 
 
 def view_head(prefix: str, name: str) -> str:
@@ -77,21 +78,22 @@ def fragment_key(name: str, vary_on: Iterable[str]) -> str:
     return f"_template_fragment_cache_{joined((name, *vary_on))}"
 
 
-def function_stamp(name: str) -> str:
+def function_version(name: str) -> str:
+    """Where the version of a memoized function is stored; the next ones likewise."""
     return _FUNCTION + name
 
 
 @lru_cache(maxsize=1024)
-def instance_stamp(name: str, instance: str) -> str:
+def instance_version(name: str, instance: str) -> str:
     return f"{_INSTANCE}{name}|{digest(instance)}"
 
 
-def view_stamp(name: str, path: str, query: str | None = None) -> str:
-    """With *query*, the stamp of one query of a path; without, of all of them."""
+def view_version(name: str, path: str, query: str | None = None) -> str:
+    """With *query*, the version of one query of a path; without, of all of them."""
     return f"{_VIEW}{name}|{'' if query is None else '?' + query}|{path}"
 
 
-def tag_stamp(tag: str) -> str:
+def tag_version(tag: str) -> str:
     return TAG + check_key(tag)
 
 

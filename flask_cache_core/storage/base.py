@@ -51,6 +51,7 @@ class BaseCache(ABC):
     :cvar shared: processes see each other's values.
     :cvar atomic_add: `add` is atomic across threads and processes (locks stand on it).
     :cvar multi_get: `get_many` takes one round trip, whatever the number of keys.
+    :cvar stores: it holds what is put into it; where it does not, nothing is ever looked up.
     :cvar in_process: no operation can block or fail; such a backend needs no guard.
     :cvar settings: the ``CACHE_*`` names that it reads; ``None`` where it does not say.
     """
@@ -58,6 +59,7 @@ class BaseCache(ABC):
     shared: ClassVar[bool] = False
     atomic_add: ClassVar[bool] = False
     multi_get: ClassVar[bool] = False
+    stores: ClassVar[bool] = True
     in_process: ClassVar[bool] = False
     settings: ClassVar[frozenset[str] | None] = None
 

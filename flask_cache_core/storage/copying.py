@@ -9,7 +9,7 @@ import datetime
 import decimal
 import pickle
 import uuid
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, overload
 
 from ..errors import SerializationError
 from .entry import Entry, Variants
@@ -28,6 +28,14 @@ class Pickled(NamedTuple):
     data: bytes
 
 
+@overload
+def freeze(value: Entry) -> Entry: ...
+
+
+@overload
+def freeze(value: object) -> object: ...
+
+
 def freeze(value: object) -> object:
     """Something that later changes to *value* cannot reach. Entries are frozen by their value.
 
@@ -44,6 +52,14 @@ def freeze(value: object) -> object:
             f"A value of type {type(value).__qualname__} cannot be copied into the cache: {error}. "
             "Cache plain data, or give the class __reduce__ or __getstate__."
         ) from error
+
+
+@overload
+def thaw(frozen: Entry) -> Entry: ...
+
+
+@overload
+def thaw(frozen: object) -> object: ...
 
 
 def thaw(frozen: object) -> object:
