@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from .errors import CacheWarning, ConfigError, InvalidTimeoutError
-from .keys.builders import HashMethod
 from .timeouts import to_seconds
-from .typing import LockMode, Serializer
+from .typing import HashMethod, LockMode, Serializer
 
 __all__ = ["DEFAULTS", "Settings"]
 

@@ -17,9 +17,8 @@ from .decorators.names import MemoizedFunctions, delete_memoized
 from .decorators.predicates import TagsOption
 from .engine.call import FlightOptions
 from .errors import UsageError
-from .keys.builders import HashMethod
 from .keys.requests import VaryOnOption
-from .typing import QueryArgs, Timeout
+from .typing import HashMethod, QueryArgs, Timeout
 
 __all__ = ["DecoratorsMixin"]
 

@@ -13,8 +13,8 @@ import pluggy
 if TYPE_CHECKING:
     from flask import Flask
 
+    from .apps import CacheBase
     from .config import Settings
-    from .extension import Cache
     from .storage.base import BaseCache
     from .typing import Serializer
 
@@ -50,5 +50,5 @@ def flask_cache_serializers() -> dict[str, type[Serializer]]:
 
 
 @hookspec
-def flask_cache_configured(app: Flask, cache: Cache, settings: Settings) -> None:
+def flask_cache_configured(app: Flask, cache: CacheBase, settings: Settings) -> None:
     """Called at the end of ``init_app``: add metrics, panels, commands."""

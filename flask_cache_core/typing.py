@@ -6,11 +6,11 @@ Imports nothing of the package.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
-from typing import Final, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Final, Literal, Protocol, TypeAlias, runtime_checkable
 
-__all__ = ["MISSING", "LockMode", "Missing", "QueryArgs", "Serializer", "Timeout"]
+__all__ = ["MISSING", "HashMethod", "LockMode", "Missing", "QueryArgs", "Serializer", "Timeout"]
 
 
 class Missing(enum.Enum):
@@ -30,6 +30,9 @@ MISSING: Final = Missing.MISSING
 
 #: Seconds, or a timedelta. 0 never expires.
 Timeout: TypeAlias = int | float | timedelta
+
+#: ``hashlib.sha256`` and its like: bytes in, an object with ``hexdigest()`` out.
+HashMethod: TypeAlias = Callable[[bytes], Any]
 
 LockMode: TypeAlias = Literal["local", "distributed", False]
 

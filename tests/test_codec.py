@@ -29,7 +29,7 @@ from werkzeug.wrappers import Response
 from flask_cache_core.errors import CacheError, ConfigError, DecodeError, SerializationError
 from flask_cache_core.storage.codec import COMPRESSIONS, Codec
 from flask_cache_core.storage.entry import Entry, Variants
-from flask_cache_core.web.policy import StoredAbort, StoredResponse
+from flask_cache_core.web.stored import StoredAbort, StoredResponse
 
 
 class Color(enum.Enum):

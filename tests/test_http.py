@@ -9,25 +9,33 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from flask import Flask, Response, make_response, session
+from flask import Flask, Request, Response, make_response, session
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Forbidden, HTTPException, MethodNotAllowed, NotFound, Unauthorized
+from werkzeug.test import EnvironBuilder
 
 from flask_cache_core import CachedResponse
 from flask_cache_core.engine.call import Outcome
 from flask_cache_core.errors import ConfigError
+from flask_cache_core.keys.arguments import Identities
+from flask_cache_core.keys.requests import SiteKeys, VaryOn
 from flask_cache_core.web.policy import (
-    STREAM_LIMIT,
     Permissive,
-    Recording,
+    ResponsePolicy,
     Safe,
-    StoredAbort,
-    StoredResponse,
     current_session,
     policy_of,
-    revealed,
-    variant_text,
 )
+from flask_cache_core.web.stored import StoredAbort, StoredResponse, restored
+from flask_cache_core.web.stream import STREAM_LIMIT, StreamTee
+
+REQUEST = Request(EnvironBuilder().get_environ())
+
+
+def storable(
+    policy: ResponsePolicy, response: Response, session: Any = None, *, custom: bool = False
+) -> bool:
+    return policy.is_storable(REQUEST, response, session, custom=custom)
 
 
 def test_policies_by_name_import_string_and_function() -> None:
@@ -35,8 +43,8 @@ def test_policies_by_name_import_string_and_function() -> None:
     assert type(policy_of("permissive")) is Permissive
     for wanted in ("operator.truth", lambda response: True):
         policy = policy_of(wanted)
-        assert policy.careful
-        assert policy.keeps(Response(status=500), None, False)
+        assert policy.keys is SiteKeys
+        assert storable(policy, Response(status=500))
 
 
 @pytest.mark.parametrize("wanted", ["Safe", "no.such.thing", "math.pi", 5, None, ""])
@@ -47,15 +55,15 @@ def test_what_is_no_policy_is_told_with_its_setting(wanted: Any) -> None:
 
 @pytest.mark.parametrize("status", [200, 203, 204, 300, 301, 308, 404, 410, 414])
 def test_statuses_that_last_are_kept(status: int) -> None:
-    assert Safe().keeps(Response(status=status), None, False)
+    assert storable(Safe(), Response(status=status))
 
 
 @pytest.mark.parametrize(
     "status", [201, 202, 206, 302, 303, 304, 307, 400, 401, 403, 418, 429, 500, 501, 502, 503, 504]
 )
 def test_statuses_that_pass_are_not_kept(status: int) -> None:
-    assert not Safe().keeps(Response(status=status), None, False)
-    assert Permissive().keeps(Response(status=status), None, False)
+    assert not storable(Safe(), Response(status=status))
+    assert storable(Permissive(), Response(status=status))
 
 
 @pytest.mark.parametrize(
@@ -74,7 +82,7 @@ def test_statuses_that_pass_are_not_kept(status: int) -> None:
     ],
 )
 def test_headers_that_forbid_it(name: str, value: str, kept: bool) -> None:
-    assert Safe().keeps(Response(headers={name: value}), None, False) is kept
+    assert storable(Safe(), Response(headers={name: value})) is kept
 
 
 def test_sessions(app: Flask) -> None:
@@ -88,8 +96,8 @@ def test_sessions(app: Flask) -> None:
             use()
             found = current_session()
             assert found is not None
-            assert Safe().keeps(Response(), found, False) is plain
-            assert Safe().keeps(Response(), found, True) is own_key
+            assert storable(Safe(), Response(), found) is plain
+            assert storable(Safe(), Response(), found, custom=True) is own_key
 
 
 def test_looking_at_the_session_is_no_use_of_it(app: Flask) -> None:
@@ -100,37 +108,49 @@ def test_looking_at_the_session_is_no_use_of_it(app: Flask) -> None:
         assert not found.accessed
 
 
-METHODS = ("GET", "HEAD")
-
-
+@pytest.mark.parametrize("methods", [None, {"GET", "HEAD"}])
 @pytest.mark.parametrize(
-    ("method", "authorized", "own_key", "by_authorization", "admitted"),
+    ("method", "authorized", "key_headers", "allowed"),
     [
-        ("GET", False, False, False, True),
-        ("HEAD", False, False, False, True),
-        ("POST", False, False, False, False),
-        ("POST", False, False, True, False),
-        ("GET", True, False, False, False),
-        ("GET", True, False, True, True),
+        ("GET", False, set(), True),
+        ("HEAD", False, set(), True),
+        ("POST", False, set(), False),
+        ("POST", False, {"authorization"}, False),
+        ("POST", False, None, False),
+        ("GET", True, set(), False),
+        ("GET", True, {"authorization"}, True),
+        ("GET", True, None, True),
     ],
 )
 def test_requests_that_are_looked_up(
     app: Flask,
     method: str,
     authorized: bool,
-    own_key: bool,
-    by_authorization: bool,
-    admitted: bool,
+    key_headers: set[str] | None,
+    allowed: bool,
+    methods: set[str] | None,
 ) -> None:
+    """``None`` for the headers in the key: the app makes it. The default methods written out
+    make no difference.
+    """
     headers = {"Authorization": "x"} if authorized else {}
+    in_key = None if key_headers is None else frozenset(key_headers)
     with app.test_request_context(method=method, headers=headers) as context:
-        asked = Safe().admits(context.request, METHODS, own_key, by_authorization)
-        assert asked is admitted
+        assert Safe().allows(context.request, methods, in_key) is allowed
+
+
+@pytest.mark.parametrize("methods", [None, {"GET", "HEAD"}])
+def test_a_head_is_never_stored_under_the_key_of_its_get(
+    app: Flask, methods: set[str] | None
+) -> None:
+    with app.test_request_context(method="HEAD") as context:
+        for custom in (False, True):
+            assert not Safe().is_storable(context.request, Response(), None, custom=custom)
 
 
 def said(app: Flask, names: list[Any], **options: Any) -> str:
     with app.test_request_context(**options) as context:
-        return variant_text(context.request, names)
+        return VaryOn(names, Identities()).text(context.request)
 
 
 def test_what_a_request_says(app: Flask) -> None:
@@ -174,7 +194,7 @@ def test_a_stored_response_is_the_same_and_a_new_one_each_time(app: Flask) -> No
 def test_a_stored_abort_is_raised_as_it_was(app: Flask, error: HTTPException) -> None:
     stored = StoredAbort.of(error)
     assert stored is not None
-    back = revealed(stored, app)
+    back = restored(stored, app)
     assert type(back) is type(error)
     assert isinstance(back, HTTPException)
     assert (back.code, back.description) == (error.code, error.description)
@@ -199,8 +219,8 @@ def test_what_is_more_than_its_code_is_no_stored_abort(error: HTTPException) -> 
 
 
 @pytest.mark.parametrize("value", ["text", None, 5, [1], {"a": 1}, ("a", 200)])
-def test_other_values_are_revealed_as_they_are(app: Flask, value: Any) -> None:
-    assert revealed(value, app) is value
+def test_other_values_are_restored_as_they_are(app: Flask, value: Any) -> None:
+    assert restored(value, app) is value
 
 
 @pytest.mark.parametrize("timeout", [None, 5, 0.5, timedelta(hours=1)])
@@ -220,8 +240,8 @@ class Keeper:
     def __init__(self, chunks: Iterator[Any], *, store: bool = True) -> None:
         self.kept: list[Outcome] = []
         self.ends = 0
-        self.recording = Recording(chunks, lambda found: Outcome(list(found), store=store))
-        self.recording.arrives(self.kept.append, self.end)
+        self.tee = StreamTee(chunks, lambda found: Outcome(list(found), store=store))
+        self.tee.on_complete(self.kept.append, self.end)
 
     def end(self) -> None:
         self.ends += 1
@@ -229,17 +249,17 @@ class Keeper:
 
 def test_a_stream_is_kept_when_it_is_over() -> None:
     keeper = Keeper(iter(["a", b"b"]))
-    assert next(keeper.recording) == "a"
+    assert next(keeper.tee) == "a"
     assert (keeper.kept, keeper.ends) == ([], 0)
-    assert list(keeper.recording) == [b"b"]
+    assert list(keeper.tee) == [b"b"]
     assert [outcome.stored for outcome in keeper.kept] == [["a", b"b"]]
-    keeper.recording.close()
+    keeper.tee.close()
     assert (len(keeper.kept), keeper.ends) == (1, 1)
 
 
 def test_a_stream_that_is_not_to_be_stored_is_not() -> None:
     keeper = Keeper(iter(["a"]), store=False)
-    assert list(keeper.recording) == ["a"]
+    assert list(keeper.tee) == ["a"]
     assert (keeper.kept, keeper.ends) == ([], 1)
 
 
@@ -248,17 +268,17 @@ def failing() -> Iterator[str]:
     raise LookupError("broken")
 
 
-def closed_early(recording: Recording) -> None:
-    next(recording)
-    recording.close()
+def closed_early(tee: StreamTee) -> None:
+    next(tee)
+    tee.close()
 
 
-def broken(recording: Recording) -> None:
+def broken(tee: StreamTee) -> None:
     with pytest.raises(LookupError):
-        list(recording)
+        list(tee)
 
 
-ENDS: list[tuple[Callable[[], Iterator[Any]], Callable[[Recording], object]]] = [
+ENDS: list[tuple[Callable[[], Iterator[Any]], Callable[[StreamTee], object]]] = [
     (failing, broken),
     (lambda: iter("ab"), closed_early),
     (lambda: iter([b"a" * STREAM_LIMIT, b"b"]), list),
@@ -268,17 +288,17 @@ ENDS: list[tuple[Callable[[], Iterator[Any]], Callable[[Recording], object]]] = 
 
 @pytest.mark.parametrize(("make", "read"), ENDS)
 def test_a_stream_that_breaks_ends_early_or_is_too_long_is_not_kept(
-    make: Callable[[], Iterator[Any]], read: Callable[[Recording], object]
+    make: Callable[[], Iterator[Any]], read: Callable[[StreamTee], object]
 ) -> None:
     keeper = Keeper(make())
-    read(keeper.recording)
-    keeper.recording.close()
+    read(keeper.tee)
+    keeper.tee.close()
     assert (keeper.kept, keeper.ends) == ([], 1)
 
 
 def test_a_stream_of_just_the_limit_is_kept() -> None:
     keeper = Keeper(iter([b"a" * (STREAM_LIMIT - 1), b"b"]))
-    assert len(list(keeper.recording)) == 2
+    assert len(list(keeper.tee)) == 2
     assert len(keeper.kept) == 1
 
 
@@ -292,11 +312,11 @@ def test_closing_closes_what_is_behind() -> None:
             closed.append(1)
 
     keeper = Keeper(chunks())
-    closed_early(keeper.recording)
+    closed_early(keeper.tee)
     assert closed == [1]
 
 
-def test_a_recording_that_nobody_wants_just_passes_on() -> None:
-    recording = Recording(iter("ab"), lambda chunks: Outcome(math.nan))
-    assert list(recording) == ["a", "b"]
-    recording.close()
+def test_a_tee_that_nobody_wants_just_passes_on() -> None:
+    tee = StreamTee(iter("ab"), lambda chunks: Outcome(math.nan))
+    assert list(tee) == ["a", "b"]
+    tee.close()

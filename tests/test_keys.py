@@ -13,15 +13,15 @@ from flask_cache_core.keys.builders import (
     barrier_key,
     digest,
     fragment_key,
-    function_stamp,
-    instance_stamp,
+    function_version,
+    instance_version,
     joined,
     lock_key,
-    memoize_key,
-    tag_stamp,
+    memoize_head,
+    tag_version,
     variant_key,
     view_head,
-    view_stamp,
+    view_version,
 )
 
 PARTS = ["", "a", "b", "a|b", "a%7Cb", "%", "|", "a b", "ü\r\n", "a_b"]
@@ -40,16 +40,16 @@ def test_no_two_fragments_share_a_key() -> None:
 
 
 def test_each_kind_of_bookkeeping_has_keys_of_its_own() -> None:
-    makers = [barrier_key, lock_key, function_stamp, tag_stamp]
+    makers = [barrier_key, lock_key, function_version, tag_version]
     keys = {make("x") for make in makers}
-    keys |= {instance_stamp("x", "x"), view_stamp("x", "x"), view_stamp("x", "x", "")}
+    keys |= {instance_version("x", "x"), view_version("x", "x"), view_version("x", "x", "")}
     assert len(keys) == 7
     assert all(key.startswith("~") for key in keys)
 
 
 def test_bookkeeping_never_meets_what_decorators_store() -> None:
     stored = [
-        memoize_key("~tag", "x"),
+        memoize_head("~tag"),
         view_head("view/%s", "~tag"),
         make_template_fragment_key("~tag|x"),
     ]

@@ -28,7 +28,7 @@ from werkzeug.routing import BuildError
 from ..engine.call import FlightOptions, Policy
 from ..errors import ConfigError, UsageError
 from ..keys.arguments import CallShape
-from ..keys.builders import HashMethod, check_key, variant_key
+from ..keys.builders import check_key, variant_key
 from ..keys.functions import source_digest
 from ..keys.requests import (
     GivenKeys,
@@ -43,7 +43,7 @@ from ..keys.requests import (
     headers_text,
 )
 from ..timeouts import to_seconds
-from ..typing import QueryArgs, Timeout
+from ..typing import HashMethod, QueryArgs, Timeout
 from ..web.policy import ResponsePolicy, policy_of
 from ..web.stored import StoredAbort, restored
 from ..web.view_call import CoroutineViewCall, ViewBinding, ViewCall

@@ -15,10 +15,10 @@ from .. import signals
 from ..engine.call import Call, FlightOptions, Outcome, Policy, collected
 from ..errors import ConfigError, UsageError
 from ..keys.arguments import CallShape
-from ..keys.builders import HashMethod, digest, function_version, instance_version, memoize_head
+from ..keys.builders import digest, function_version, instance_version, memoize_head
 from ..keys.functions import source_digest
 from ..timeouts import to_seconds
-from ..typing import Timeout
+from ..typing import HashMethod, Timeout
 from .base import Awaited, Bound, BoundCoroutine, Decorated, Prepared
 from .predicates import Condition, Tags, TagsOption
 

@@ -7,14 +7,12 @@ Must not know Flask, requests or backends. Keys of the library's own bookkeeping
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 from ..errors import InvalidKeyError
-
-#: ``hashlib.sha256`` and its like: bytes in, an object with ``hexdigest()`` out.
-HashMethod: TypeAlias = Callable[[bytes], Any]
+from ..typing import HashMethod
 
 TAG: Final = "~tag|"
 _FUNCTION: Final = "~function|"

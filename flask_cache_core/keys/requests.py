@@ -19,8 +19,8 @@ from flask.views import View
 from werkzeug.datastructures import MultiDict
 
 from ..errors import ConfigError
-from ..typing import QueryArgs
-from .builders import HashMethod, check_key, digest, joined, view_head, view_key, view_version
+from ..typing import HashMethod, QueryArgs
+from .builders import check_key, digest, joined, view_head, view_key, view_version
 
 if TYPE_CHECKING:
     from .arguments import CallShape, Identities

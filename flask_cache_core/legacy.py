@@ -1,0 +1,1 @@
+"""What is kept only for Flask-Cache and Flask-Caching: spellings and signatures."""
