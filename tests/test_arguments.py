@@ -582,7 +582,7 @@ def test_an_argument_that_contains_itself_bypasses_the_cache(
 
     assert (size(endless), size(endless)) == (1, 1)
     assert len(calls) == 2
-    assert "not answered from the cache" in caplog.text
+    assert "is not cached: no key" in caplog.text
 
 
 def test_in_debug_mode_an_argument_without_identity_is_an_error(app: Flask) -> None:

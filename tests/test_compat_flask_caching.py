@@ -220,7 +220,9 @@ def test_keys_from_request_bodies(app: Flask, cache: Cache) -> None:
 
 def test_a_key_by_method(app: Flask, cache: Cache) -> None:
     @app.route("/foo", methods=["GET", "POST"])
-    @cache.cached(key_prefix=lambda: f"view/{request.method}{request.path}")
+    @cache.cached(
+        key_prefix=lambda: f"view/{request.method}{request.path}", methods=["GET", "POST"]
+    )
     def foo() -> str:
         return f"{request.method}{next(numbers)}"
 

@@ -52,4 +52,4 @@ def test_zero_never_expires() -> None:
 
 def test_an_entry_depends_on_nothing_unless_it_says_so() -> None:
     entry = Entry("value", 1.0, inf, 0.5)
-    assert (entry.stamps, entry.tokens, entry.barrier, entry.maker) == ((), (), None, "")
+    assert (entry.version_keys, entry.versions, entry.barrier, entry.source) == ((), (), None, "")

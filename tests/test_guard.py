@@ -169,7 +169,7 @@ def test_an_invalidation_during_the_outage_is_delivered_before_anything_is_trust
 def test_too_many_undelivered_invalidations_forget_everything(
     redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flask_cache_core.guard.REMEMBERED", 10)
+    monkeypatch.setattr("flask_cache_core.storage.outbox.CAPACITY", 10)
     site = site_of(redis, CACHE_BREAKER_DURATION=0.2, CACHE_IGNORE_ERRORS=True)
     cache = site.cache
     with site.app.app_context():

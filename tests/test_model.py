@@ -265,7 +265,7 @@ class OneProcess(Model):
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flask_cache_core.lookup.time.time", lambda: World.now)
+    monkeypatch.setattr("flask_cache_core.engine.lookup.time.time", lambda: World.now)
     monkeypatch.setattr("flask_cache_core.backends.simple.monotonic", lambda: World.now)
     monkeypatch.setattr(logging.getLogger("flask_cache_core"), "disabled", True)
 

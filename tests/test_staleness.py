@@ -18,9 +18,9 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1_000_000.0
-        monkeypatch.setattr("flask_cache_core.lookup.time.time", lambda: self.now)
+        monkeypatch.setattr("flask_cache_core.engine.lookup.time.time", lambda: self.now)
         monkeypatch.setattr("flask_cache_core.backends.simple.monotonic", lambda: self.now)
-        monkeypatch.setattr("flask_cache_core.state.monotonic", lambda: self.now)
+        monkeypatch.setattr("flask_cache_core.engine.memory.monotonic", lambda: self.now)
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds
@@ -182,7 +182,7 @@ def test_beta_recomputes_early_the_likelier_the_nearer_the_end(
 ) -> None:
     """A computation of ten seconds, *left* before its end: with a chance of exp(-left / 10)."""
     spent = 0.0
-    monkeypatch.setattr("flask_cache_core.lookup.monotonic", lambda: spent)
+    monkeypatch.setattr("flask_cache_core.engine.computation.monotonic", lambda: spent)
     calls = 0
 
     @cache.memoize(100, beta=1.0)

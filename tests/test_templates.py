@@ -315,7 +315,9 @@ def test_the_extension_can_be_left_out() -> None:
 
 
 def test_an_environment_without_a_cache_is_told() -> None:
-    environment = jinja2.Environment(extensions=["flask_cache_core.templates.CacheExtension"])
+    environment = jinja2.Environment(
+        extensions=["flask_cache_core.decorators.fragments.CacheExtension"]
+    )
     template = environment.from_string("{% cache 60, 'k' %}x{% endcache %}")
     with pytest.raises(NotInitializedError, match="init_app"):
         template.render()

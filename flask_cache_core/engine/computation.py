@@ -263,8 +263,8 @@ class Computation(Generic[T]):
         if not isinstance(stored, Entry):
             return
         known = {*call.version_keys, call.key}
-        if len(stored.version_keys) > len(known):
-            inherited = tuple(name for name in stored.version_keys if name not in known)
+        inherited = tuple(name for name in stored.version_keys if name not in known)
+        if inherited:
             state.memory.inherited.put(key, inherited)
         if call.is_read_by_key:
             state.memory.version_keys.put(key, stored.version_keys)
