@@ -5,8 +5,8 @@ Turns a fragment into a key and a call; what is a hit is decided in ``engine``.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import Environment, nodes
@@ -17,7 +17,7 @@ from ..engine.call import Call, GivenCall, Policy
 from ..engine.lookup import Lookup
 from ..errors import InvalidTimeoutError, NotInitializedError
 from ..keys.arguments import Identities
-from ..keys.builders import fragment_key
+from ..keys.builders import digest, fragment_key
 from ..keys.identity import holds_address
 from ..timeouts import to_seconds
 from ..typing import Timeout
@@ -54,10 +54,23 @@ def use_for_fragments(environment: Environment, cache: CacheBase) -> None:
     environment.add_extension(CacheExtension)
 
 
+#: A digest of the template that is being compiled in this context.
+_compiled: Final[ContextVar[str]] = ContextVar("flask_cache_core.compiled", default="")
+
+
 class CacheExtension(Extension):
-    """The tag. Without a key, a fragment's is the path of its template and its line."""
+    """The tag. Without a key, a fragment's is the path of its template and its line.
+
+    What made an entry under such a key is told by a digest: of the fragment, or, where there is no
+    path, of all of the template.
+    """
 
     tags = {"cache"}  # noqa: RUF012 - declared by the base class
+
+    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
+        """Take note of the template, which `parse` does not see as a whole."""
+        _compiled.set(_digest(source))
+        return source
 
     def parse(self, parser: Parser) -> nodes.Node:
         """Turn the tag into a call of `_cache` around its body."""
@@ -78,8 +91,9 @@ class CacheExtension(Extension):
         if len(arguments) > 1:
             name, source = arguments[1], ""
         else:
-            name = nodes.Const(f"{parser.filename or parser.name}{line}")
-            source = hashlib.sha256(repr(body).encode()).hexdigest()[:16]
+            template = parser.filename or parser.name
+            name = nodes.Const(f"{template}{line}")  # "None1" in a string, as in Flask-Cache
+            source = _compiled.get() if template is None else _digest(repr(body))
         vary_on = nodes.List(arguments[2:])
         call = self.call_method("_cache", [timeout, name, vary_on, tags, nodes.Const(source)])
         return nodes.CallBlock(call, [], [], body).set_lineno(line)
@@ -112,6 +126,10 @@ class CacheExtension(Extension):
         if self.environment.is_async:
             return _awaited(state, call)
         return Lookup(state, call).value()
+
+
+def _digest(text: str) -> str:
+    return digest(text)[:16]
 
 
 def _seconds(timeout: str) -> float:

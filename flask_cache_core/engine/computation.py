@@ -42,6 +42,8 @@ class Basis(NamedTuple):
     """What a computation stands on: what was read, and the versions to store its value under."""
 
     reading: Reading
+    source: str
+    """What computes it, where one key can have several sources."""
     versions: tuple[str, ...]
     """Of the call's version keys."""
     new: dict[str, str]
@@ -57,12 +59,12 @@ class Basis(NamedTuple):
             if not isinstance(version, str):
                 version = new[key] = state.versions.pending.setdefault(key, new_version())
             versions.append(version)
-        return cls(reading, tuple(versions), new)
+        return cls(reading, call.source, tuple(versions), new)
 
     @property
     def snapshot(self) -> object:
         """Equal for those who computed from the same state of the world."""
-        return self.versions, self.reading.barrier, self.reading.available
+        return self.source, self.versions, self.reading.barrier, self.reading.available
 
 
 class Computation(Generic[T]):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from flask import Request, has_request_context
 from flask.globals import request_ctx
+from werkzeug.http import parse_list_header
 from werkzeug.utils import import_string
 from werkzeug.wrappers import Response
 
@@ -111,8 +112,9 @@ class Safe(ResponsePolicy):
             return False
         if response.status_code not in STORABLE_STATUSES or "Set-Cookie" in response.headers:
             return False
-        directives = map(str.lower, response.cache_control)
-        if "*" in response.vary or not FORBIDDING.isdisjoint(directives):
+        if "*" in _listed(response, "Vary"):
+            return False
+        if not FORBIDDING.isdisjoint(_listed(response, "Cache-Control")):
             return False
         if session is None:
             return True
@@ -121,7 +123,15 @@ class Safe(ResponsePolicy):
     def variants(self, response: Response, key_headers: frozenset[str] | None) -> tuple[str, ...]:
         if key_headers is None:
             return ()
-        return tuple(sorted({name.lower() for name in response.vary} - key_headers))
+        return tuple(sorted(_listed(response, "Vary") - key_headers))
+
+
+def _listed(response: Response, header: str) -> set[str]:
+    """The names in *header*, in lower case, of all its lines: they count as one list (RFC 9110,
+    section 5.3).
+    """
+    items = parse_list_header(", ".join(response.headers.getlist(header)))
+    return {item.partition("=")[0].strip().lower() for item in items} - {""}
 
 
 def _is_made_for(request: Request, key_headers: frozenset[str] | None) -> bool:
