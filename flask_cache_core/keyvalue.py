@@ -89,8 +89,7 @@ class KeyValueMixin(CacheBase):
         check_key(key)
         seconds = to_seconds(timeout, state.backend.default_timeout)
         if tags:
-            policy = Policy.of({}, state.settings)
-            call = GivenCall(key, tag_versions(tags), policy, seconds, lambda: value)
+            call = GivenCall(key, tag_versions(tags), state.policy, seconds, lambda: value)
             return store_value(state, call)
         write = functools.partial(state.backend.set, key, value, seconds, **options)
         return state.store.execute(write, (key,)) not in (False, MISSING)

@@ -10,6 +10,7 @@ import pytest
 from flask_cache_core import Cache, make_template_fragment_key
 from flask_cache_core.errors import CacheError, InvalidKeyError
 from flask_cache_core.keys.builders import (
+    MEMO,
     barrier_key,
     digest,
     fragment_key,
@@ -17,7 +18,6 @@ from flask_cache_core.keys.builders import (
     instance_version,
     joined,
     lock_key,
-    memoize_head,
     tag_version,
     variant_key,
     view_head,
@@ -49,7 +49,7 @@ def test_each_kind_of_bookkeeping_has_keys_of_its_own() -> None:
 
 def test_bookkeeping_never_meets_what_decorators_store() -> None:
     stored = [
-        memoize_head("~tag"),
+        MEMO + "~tag|x",
         view_head("view/%s", "~tag"),
         make_template_fragment_key("~tag|x"),
     ]

@@ -23,9 +23,9 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
-from ..storage.base import BaseCache
-from ..storage.copying import freeze, is_pickled, thaw
-from ..storage.entry import expiry
+from ..storage.base import BaseCache, Batch
+from ..storage.copying import IMMUTABLE, freeze, is_pickled, thaw
+from ..storage.entry import Entry
 from ..typing import Timeout
 
 if TYPE_CHECKING:
@@ -96,19 +96,32 @@ class SimpleCache(BaseCache):
         return item is not None and item[0] > monotonic()
 
     def set(self, key: str, value: Any, timeout: Timeout | None = None) -> bool:
-        expires = expiry(monotonic(), self.seconds(timeout))
-        frozen = freeze(value)
+        expires = _expires(self.seconds(timeout))
+        frozen = _frozen(value)
         with self.lock:
-            self._put(key, expires, frozen)
+            self._put(key, expires, *frozen)
         return True
 
     def add(self, key: str, value: Any, timeout: Timeout | None = None) -> bool:
-        expires = expiry(monotonic(), self.seconds(timeout))
-        frozen = freeze(value)
+        expires = _expires(self.seconds(timeout))
+        frozen = _frozen(value)
         with self.lock:
             if self.has(key):
                 return False
-            self._put(key, expires, frozen)
+            self._put(key, expires, *frozen)
+        return True
+
+    def store(self, batch: Batch[Any]) -> bool:
+        expires = _expires(batch.timeout)
+        items = [(key, *_frozen(value)) for key, value in batch.items.items()]
+        with self.lock:
+            for key, version in batch.versions.items():
+                if not self.has(key):
+                    self._put(key, _expires(batch.versions_timeout), version, pickled=False)
+            for key, value, pickled in items:
+                self._put(key, expires, value, pickled)
+            if batch.release is not None:
+                self.release_lock(*batch.release)
         return True
 
     def delete(self, key: str) -> bool:
@@ -121,10 +134,10 @@ class SimpleCache(BaseCache):
         with self.lock:
             expires, value, _ = self._items.get(key, (0.0, None, False))
             if expires <= monotonic():
-                expires, value = expiry(monotonic(), self.default_timeout), 0
+                expires, value = _expires(self.default_timeout), 0
             if type(value) is not int:
                 return None
-            self._put(key, expires, value + delta)
+            self._put(key, expires, value + delta, pickled=False)
             return value + delta
 
     def clear(self) -> bool:
@@ -141,7 +154,7 @@ class SimpleCache(BaseCache):
         with self.lock:
             return super().release_lock(key, token)
 
-    def _put(self, key: str, expires: float, frozen: object) -> None:
+    def _put(self, key: str, expires: float, frozen: object, pickled: bool) -> None:
         self._drop(key)
         # One comes, at most two go: what has expired leaves at a constant cost per operation.
         for expired in self._expiries.before(monotonic(), limit=2):
@@ -149,13 +162,26 @@ class SimpleCache(BaseCache):
         if len(self._items) >= self._threshold:
             oldest, item = self._items.popitem(last=False)  # in one step: readers take no lock
             self._expiries.discard(item[0], oldest)
-        self._items[key] = (expires, frozen, is_pickled(frozen))
+        self._items[key] = (expires, frozen, pickled)
         self._expiries.add(expires, key)
 
     def _drop(self, key: str) -> None:
         item = self._items.pop(key, None)
         if item is not None:
             self._expiries.discard(item[0], key)
+
+
+def _expires(seconds: float) -> float:
+    return monotonic() + seconds if seconds else inf
+
+
+def _frozen(value: object) -> tuple[object, bool]:
+    """Something that later changes to *value* cannot reach, and whether it has to be thawed."""
+    inner = value.value if type(value) is Entry else value
+    if type(inner) in IMMUTABLE:
+        return value, False
+    frozen = freeze(value)
+    return frozen, is_pickled(frozen)
 
 
 def worker_processes() -> int:

@@ -179,7 +179,7 @@ class CachedFunction(Decorated[P, R, ViewBinding]):
     def _bind(self, state: AppState) -> ViewBinding:
         """What the settings of one app make of the options."""
         options, settings = self._options, state.settings
-        policy = Policy.of(options.flight, settings)
+        policy = Policy.of(options.flight, settings) if options.flight else state.policy
         responses = self._responses(settings.response_policy)
         keys = self._key_scheme(state, responses)
         plain = not (

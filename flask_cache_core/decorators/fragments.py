@@ -13,7 +13,7 @@ from jinja2 import Environment, nodes
 from jinja2.ext import Extension
 from jinja2.parser import Parser
 
-from ..engine.call import Call, GivenCall, Policy
+from ..engine.call import Call, GivenCall
 from ..engine.lookup import Lookup
 from ..errors import InvalidTimeoutError, NotInitializedError
 from ..keys.arguments import Identities
@@ -120,9 +120,8 @@ class CacheExtension(Extension):
             timeout = _seconds(timeout)
         if not state.enabled:
             return caller()
-        policy = Policy.of({}, state.settings)
         seconds = None if timeout is None else to_seconds(timeout, 0)
-        call = GivenCall(key, tag_versions(tags), policy, seconds, caller, source)
+        call = GivenCall(key, tag_versions(tags), state.policy, seconds, caller, source)
         if self.environment.is_async:
             return _awaited(state, call)
         return Lookup(state, call).value()

@@ -15,7 +15,7 @@ from .. import signals
 from ..engine.call import Call, FlightOptions, Outcome, Policy, collected
 from ..errors import ConfigError, UsageError
 from ..keys.arguments import CallShape
-from ..keys.builders import digest, function_version, instance_version, memoize_head
+from ..keys.builders import MEMO, digest, function_version, instance_version
 from ..keys.functions import source_digest
 from ..timeouts import to_seconds
 from ..typing import HashMethod, Timeout
@@ -101,6 +101,7 @@ class Memoized(Decorated[P, R, MemoizeBinding]):
         self._unless = Condition.maybe(options.unless)
         self._forced = Condition.maybe(options.forced_update)
         self.is_stale = Condition.maybe(options.is_stale, first=1)
+        self._version_keys = (function_version(self.name),)
         self._make_key: Callable[..., str] | None = None
         self._binding: MemoizeBinding | None = None
 
@@ -158,12 +159,12 @@ class Memoized(Decorated[P, R, MemoizeBinding]):
         name = options.make_name(self.name) if options.make_name is not None else self.name
         if by_source:
             name += "#" + source_digest(self.uncached)
-        policy = Policy.of(options.flight, settings)
+        policy = Policy.of(options.flight, settings) if options.flight else state.policy
         binding = MemoizeBinding(
             state=state,
             policy=policy,
-            head=memoize_head(name),
-            version_keys=(function_version(self.name),),
+            head=f"{MEMO}{name}|",
+            version_keys=self._version_keys,
             hash_method=options.hash_method or settings.hash_method,
             hashed=not state.backend.in_process or options.hash_method is not None,
             plain=not (
@@ -221,7 +222,7 @@ class Memoized(Decorated[P, R, MemoizeBinding]):
 
     def delete_memoized(self) -> None:
         """Forget all values of this function."""
-        self.owner.state().versions.replace((function_version(self.name),))
+        self.owner.state().versions.replace(self._version_keys)
 
     def delete_instance(self, instance: object) -> None:
         """Forget all values of this method for one instance; of a class method, all values."""

@@ -36,7 +36,9 @@ async def value(state: CacheState, call: Call[T], missed: FastMiss | None = None
         ran: Ran[T] = end.value
     finally:
         steps.close()
-    return ran.result()
+    if ran.error is not None:
+        raise ran.error
+    return ran.value  # type: ignore[return-value] # there is one where there is no error
 
 
 async def _run(call: Call[T]) -> Ran[T]:

@@ -9,7 +9,7 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol, TypedDict, TypeVar
 
 from ..errors import ConfigError, UsageError
 from ..timeouts import to_seconds
@@ -55,9 +55,12 @@ class Policy:
     beta: float
     grace: float = field(init=False)
     """Seconds that an entry is kept beyond its time."""
+    minds_hits: bool = field(init=False)
+    """Whether a hit is more than its value: it may be early, or is to be remembered."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "grace", max(self.stale_while_revalidate, self.stale_if_error))
+        object.__setattr__(self, "minds_hits", bool(self.beta or self.stale_if_error))
 
     @classmethod
     def check(cls, options: FlightOptions) -> None:
@@ -85,11 +88,6 @@ class Policy:
             jitter=to_seconds(options.get("jitter"), settings.jitter),
             beta=to_seconds(options.get("beta"), settings.beta),
         )
-
-    @property
-    def minds_hits(self) -> bool:
-        """Whether a hit is more than its value: it may be early, or is to be remembered."""
-        return bool(self.beta or self.stale_if_error)
 
     @property
     def lease(self) -> float:
@@ -145,16 +143,10 @@ class Call(ABC, Generic[T]):
     policy: Policy
     timeout: float | None
     forced: bool
-
-    @property
-    def source(self) -> str:
-        """A digest that tells apart what several sources store under one key."""
-        return ""
-
-    @property
-    def is_read_by_key(self) -> bool:
-        """Whether the app itself may ask for the value with ``cache.get``."""
-        return False
+    #: A digest that tells apart what several sources store under one key.
+    source: str = ""
+    #: Whether the app itself may ask for the value with ``cache.get``.
+    is_read_by_key: ClassVar[bool] = False
 
     @abstractmethod
     def run(self) -> T:
@@ -183,7 +175,8 @@ class Call(ABC, Generic[T]):
 class GivenCall(Call[T]):
     """A call under a key of the app's own, whose value is stored as it is."""
 
-    __slots__ = ("_make", "_source")
+    __slots__ = ("_make", "source")
+    is_read_by_key = True
 
     def __init__(
         self,
@@ -200,15 +193,7 @@ class GivenCall(Call[T]):
         self.timeout = timeout
         self.forced = False
         self._make = make
-        self._source = source
-
-    @property
-    def source(self) -> str:
-        return self._source
-
-    @property
-    def is_read_by_key(self) -> bool:
-        return True
+        self.source = source
 
     def run(self) -> T:
         return self._make()

@@ -61,6 +61,11 @@ class Basis(NamedTuple):
             versions.append(version)
         return cls(reading, call.source, tuple(versions), new)
 
+    def release(self, state: CacheState) -> None:
+        """The new versions were added, or never will be."""
+        for key in self.new:
+            state.versions.pending.pop(key, None)
+
     @property
     def snapshot(self) -> object:
         """Equal for those who computed from the same state of the world."""
@@ -147,7 +152,7 @@ class Computation(Generic[T]):
         self._publish(outcome)
 
     def _release(self) -> None:
-        self._state.versions.release_pending(self._basis.new)
+        self._basis.release(self._state)
         self._state.flights.end(self._flight)
         if self._lease is not None:
             self._lease.release()
@@ -285,7 +290,7 @@ def store_value(state: CacheState, call: Call[Any]) -> bool:
         outcome = call.storability(call.run())
         return Computation(state, call, basis, flight).store(outcome, flight)
     finally:
-        state.versions.release_pending(basis.new)
+        basis.release(state)
         state.flights.end(flight)
 
 

@@ -8,7 +8,8 @@ never overwritten by a reader. Must not know what an entry is, nor who reads it.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from ..keys.builders import barrier_key
@@ -29,8 +30,8 @@ VERSION_LIFE: Final = 30 * 86400.0
 BARRIER_LIFE: Final = 3600.0
 
 
-def new_version() -> str:
-    return secrets.token_urlsafe(9)
+#: Makes a version: a random token.
+new_version: Final = partial(secrets.token_urlsafe, 9)
 
 
 class Versions:
@@ -46,15 +47,11 @@ class Versions:
         self._memory = memory
         self.pending: BoundedDict[str] = BoundedDict()
 
-    def release_pending(self, version_keys: Iterable[str]) -> None:
-        """These were added, or never will be."""
-        for key in version_keys:
-            self.pending.pop(key, None)
-
     def replace(self, version_keys: Sequence[str]) -> None:
         """Invalidate everything that was, or is just being, computed under these versions."""
         self._flights.invalidate(version_keys)
-        self.release_pending(version_keys)
+        for key in version_keys:
+            self.pending.pop(key, None)
         self._memory.drop_fallbacks(version_keys)
         self._store.invalidate((), {key: new_version() for key in version_keys}, VERSION_LIFE)
 

@@ -20,7 +20,7 @@ from .computation import Basis, Computation, tags_of
 from .flight import current, use_tags
 from .freshness import is_fresh, may_be_used, may_revalidate
 from .lease import Lease
-from .reading import FastMiss, Reading, first_reading, read
+from .reading import FastMiss, Reading, interpret, read
 from .steps import Pause, Ran, Run, Step, Steps, Wait
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Lookup(Generic[T]):
     def __init__(self, state: CacheState, call: Call[T], missed: FastMiss | None = None) -> None:
         self._state = state
         self._call = call
-        self._use(first_reading(state, call, missed))
+        self._use(self._first_reading(missed))
 
     def value(self) -> T:
         """The value: from the cache, from whoever computes it already, or computed.
@@ -100,7 +100,9 @@ class Lookup(Generic[T]):
             ran: Ran[T] = end.value
         finally:
             steps.close()
-        return ran.result()
+        if ran.error is not None:
+            raise ran.error
+        return ran.value  # type: ignore[return-value] # there is one where there is no error
 
     def _run(self) -> Ran[T]:
         try:
@@ -158,6 +160,18 @@ class Lookup(Generic[T]):
         return (yield from self._follow(flight, deadline))
 
     # -- what was read ------------------------------------------------------------------------
+
+    def _first_reading(self, missed: FastMiss | None) -> Reading:
+        """What the fast path has read, if that is enough."""
+        state, call = self._state, self._call
+        if missed is None:
+            return read(state, call)
+        found, completed = missed
+        if found is None or found[0] is not None or call.key in state.memory.variants:
+            return interpret(state, call, missed) or read(state, call)
+        count = len(call.version_keys) + 1  # nothing is stored: nothing is to be interpreted
+        barrier = found[count] if state.barriers else None
+        return Reading(call.key, None, found[1:count], None, barrier, True, completed)
 
     def _use(self, reading: Reading) -> None:
         """Take note of *reading*, and decide once whether it is a hit: the app may be asked."""
@@ -266,8 +280,8 @@ class Lookup(Generic[T]):
                 lease = contended
             if self._needs(flight):
                 if self._reading is not basis.reading:
-                    outdated, basis = basis, Basis.of(state, call, self._reading)
-                    state.versions.release_pending(outdated.new.keys() - basis.new.keys())
+                    basis.release(state)
+                    basis = Basis.of(state, call, self._reading)
                 return (yield from self._compute(basis, flight, lease))
             if lease is not None:
                 lease.release()
@@ -300,7 +314,7 @@ class Lookup(Generic[T]):
         return Ran(self._hit())
 
     def _end(self, flight: Flight, basis: Basis) -> None:
-        self._state.versions.release_pending(basis.new)
+        basis.release(self._state)
         self._state.flights.end(flight)
 
     def _contend(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .call import Call
     from .state import CacheState
 
-__all__ = ["FastMiss", "Reading", "first_reading", "read"]
+__all__ = ["FastMiss", "Reading", "interpret", "read"]
 
 
 class Reading(NamedTuple):
@@ -55,13 +55,10 @@ class _Question(NamedTuple):
     """The call's, then the page's own key where a variant is read, then inherited ones."""
 
 
-def first_reading(state: CacheState, call: Call[Any], missed: FastMiss | None) -> Reading:
-    """What the fast path has read, if that is enough."""
-    reading = None
-    if missed is not None:
-        question = _Question(call.key, call.version_keys)
-        reading = _interpret(state, call, question, missed.found, missed.completed)
-    return reading or read(state, call)
+def interpret(state: CacheState, call: Call[Any], missed: FastMiss) -> Reading | None:
+    """What the fast path has read; ``None``: another question has to be asked."""
+    question = _Question(call.key, call.version_keys)
+    return _interpret(state, call, question, missed.found, missed.completed)
 
 
 def read(state: CacheState, call: Call[Any]) -> Reading:

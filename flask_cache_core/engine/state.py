@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..storage.guard import GuardedStore, Store
+from .call import Policy
 from .flight import Flights
 from .invalidation import Versions
 from .memory import Memory
@@ -44,6 +45,7 @@ class CacheState:
 
     :ivar barriers: deletions are announced to computations elsewhere, under a key's barrier.
     :ivar has_locks: a lock can be held over all processes.
+    :ivar policy: that of functions whose decorators name no flight options.
     :ivar enabled: anything is ever stored.
     :ivar get_many: the read of a hit: the backend's own where that cannot fail.
     :ivar write: the write of a computation, likewise.
@@ -60,6 +62,7 @@ class CacheState:
         self.barriers = self.store.barriers
         self.has_locks = backend.shared and backend.atomic_add
         self.enabled = backend.stores
+        self.policy = Policy.of({}, settings)
         self.flights = Flights()
         self.memory = Memory()
         self.versions = Versions(self.store, self.flights, self.memory)

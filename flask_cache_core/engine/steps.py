@@ -24,12 +24,6 @@ class Ran(NamedTuple, Generic[T]):
     value: T | None = None
     error: BaseException | None = None
 
-    def result(self) -> T:
-        """Return the value, or raise the error."""
-        if self.error is not None:
-            raise self.error
-        return self.value  # type: ignore[return-value] # where there is no error
-
 
 class Run(Generic[T]):
     """Run the call. The driver sets `ran`."""

@@ -14,6 +14,9 @@ from typing import Final
 from ..errors import InvalidKeyError
 from ..typing import HashMethod
 
+#: What the keys of memoized functions begin with; name and arguments follow, ``|`` between them.
+MEMO: Final = "memo|"
+
 TAG: Final = "~tag|"
 _FUNCTION: Final = "~function|"
 _INSTANCE: Final = "~instance|"
@@ -45,11 +48,6 @@ def joined(parts: Iterable[str]) -> str:
 
 def _escaped(part: str) -> str:
     return part.replace("%", "%25").replace("|", "%7C")
-
-
-def memoize_head(name: str) -> str:
-    """What all keys of one memoized function begin with; the arguments follow."""
-    return f"memo|{name}|"
 
 
 def view_head(prefix: str, name: str) -> str:

@@ -39,29 +39,18 @@ Arguments: TypeAlias = tuple[tuple[Any, ...], Mapping[str, Any]]
 _COOKIE: Final = "cookie:"
 
 
-class PageRequest:
-    """A page as it is asked for.
+class PageRequest(NamedTuple):
+    """A page as it is asked for, by a live request or from outside of one."""
 
-    :ivar request: the live request; ``None`` outside of one, where nobody sends headers.
-    """
-
-    __slots__ = ("_query", "host", "path", "request", "root", "scheme")
-
-    def __init__(
-        self,
-        request: Request | None,
-        scheme: str,
-        host: str,
-        root: str,
-        path: str,
-        query: MultiDict[str, str] | None = None,
-    ) -> None:
-        self.request = request
-        self.scheme = scheme
-        self.host = host
-        self.root = root
-        self.path = path
-        self._query = query
+    request: Request | None
+    """The live request; ``None`` outside of one, where nobody sends headers."""
+    scheme: str
+    host: str
+    root: str
+    """Where the app is mounted."""
+    path: str
+    given_query: MultiDict[str, str] | None = None
+    """``None``: that of the live request."""
 
     @classmethod
     def current(cls, request: Request) -> PageRequest:
@@ -81,22 +70,21 @@ class PageRequest:
         """
         query = None if query_args is None else _as_multi_dict(query_args)
         if request is not None:
-            page = cls.current(request)
-            return cls(request, page.scheme, page.host, page.root, path, query)
+            return cls.current(request)._replace(path=path, given_query=query)
         host = app.config["SERVER_NAME"] or "localhost"
         root = app.config["APPLICATION_ROOT"].rstrip("/")
         return cls(None, app.config["PREFERRED_URL_SCHEME"], host, root, path, query)
 
     @property
     def query(self) -> MultiDict[str, str]:
-        if self._query is not None:
-            return self._query
+        if self.given_query is not None:
+            return self.given_query
         return self.request.args if self.request is not None else MultiDict()
 
     @property
     def has_query(self) -> bool:
         """Whether it is known which query is meant."""
-        return self._query is not None or self.request is not None
+        return self.given_query is not None or self.request is not None
 
 
 class VaryOn:

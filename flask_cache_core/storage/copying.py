@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, overload
 from ..errors import SerializationError
 from .entry import Entry, Variants
 
-_IMMUTABLE: Final = frozenset(
+IMMUTABLE: Final = frozenset(
     {
         type(None), bool, int, float, complex, str, bytes, range, type(Ellipsis),
         datetime.date, datetime.time, datetime.timedelta, decimal.Decimal, uuid.UUID,
@@ -79,7 +79,7 @@ def is_pickled(frozen: object) -> bool:
 
 def is_immutable(value: object) -> bool:
     kind = type(value)
-    if kind in _IMMUTABLE:
+    if kind in IMMUTABLE:
         return True
     if kind is tuple or kind is frozenset or kind is Variants:
         return all(map(is_immutable, value))  # type: ignore[call-overload]
