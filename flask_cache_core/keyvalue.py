@@ -42,17 +42,17 @@ class KeyValueMixin(CacheBase):
         """
         state = self.state()
         backend = state.backend
-        check_key(key)
-        value: Any = None
-        if backend.in_process or options:
-            value = state.store.execute(functools.partial(backend.get, key, **options))
-        if not (backend.in_process or options) or type(value) in _STORED:
+        if backend.in_process:
+            value = backend.get(check_key(key), **options)
+        elif options:
+            value = state.store.execute(functools.partial(backend.get, check_key(key), **options))
+        else:
+            value = _values(state, (check_key(key),))[0]
+        if type(value) in _STORED:
             value = _values(state, (key,))[0]
-        if value is MISSING:
-            return default
         if value is None and default is not None and not backend.multi_get:
             return None if self.has(key) else default
-        return value
+        return default if value is MISSING else value
 
     def get_many(self, *keys: str) -> list[Any]:
         """The values in the order of *keys*, ``None`` where there is none."""

@@ -9,13 +9,13 @@ from __future__ import annotations
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import (
     TYPE_CHECKING,
     Any,
     ClassVar,
     Concatenate,
     Generic,
-    NamedTuple,
     ParamSpec,
     Protocol,
     TypeVar,
@@ -56,14 +56,17 @@ class Binding(Protocol):
 B = TypeVar("B", bound=Binding)
 
 
-class Prepared(NamedTuple, Generic[B]):
-    """What one call of a decorated function looks up."""
+@dataclass(slots=True)
+class Prepared(Generic[B]):
+    """What one call of a decorated function looks up.
+
+    :ivar request: the request that the call answers, if it does.
+    """
 
     key: str
     version_keys: tuple[str, ...]
     binding: B
     request: Request | None
-    """The request that the call answers, if it does."""
 
 
 class Bound(Generic[P, R]):

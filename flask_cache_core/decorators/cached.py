@@ -32,7 +32,6 @@ from ..keys.builders import check_key, variant_key
 from ..keys.functions import source_digest
 from ..keys.requests import (
     GivenKeys,
-    Key,
     KeyOptions,
     KeyScheme,
     MadeKeys,
@@ -154,8 +153,10 @@ class CachedFunction(Decorated[P, R, ViewBinding]):
     def bind_call(
         self, prepared: Prepared[ViewBinding], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> ViewCall[R]:
-        key, version_keys, binding, req = prepared
-        call = self.makes(binding, key, version_keys, self.seconds, req, args, kwargs)
+        call = self.makes(
+            prepared.binding, prepared.key, prepared.version_keys, self.seconds, prepared.request,
+            args, kwargs,
+        )  # fmt: skip
         if self._forced is not None:
             call.forced = self._forced(*args, **kwargs)
         return call
@@ -255,10 +256,10 @@ class CachedFunction(Decorated[P, R, ViewBinding]):
         """The key of a page of this request's host, or of the app's own outside of a request."""
         state = self.owner.state()
         page, key = self._page_key(state, path, query_args, args, view_args)
-        declared = state.memory.variants.get(key.key)
+        declared = state.memory.variants.get(key)
         if declared is None or page.request is None:
-            return key.key
-        return variant_key(key.key, headers_text(page.request, declared.names))
+            return key
+        return variant_key(key, headers_text(page.request, declared.names))
 
     def delete(
         self, path: str | None, query_args: QueryArgs | None, view_args: dict[str, Any]
@@ -268,8 +269,8 @@ class CachedFunction(Decorated[P, R, ViewBinding]):
         page, key = self._page_key(state, path, query_args, (), view_args)
         version_keys = self._bind(state).keys.version_keys(page)
         if not version_keys:
-            return bool(state.versions.delete_keys((key.key,)))
-        there = state.store.get_many(key.key)
+            return bool(state.versions.delete_keys((key,)))
+        there = state.store.get_many(key)
         state.versions.replace(version_keys)
         return bool(there and there[0] is not None)
 
@@ -280,14 +281,15 @@ class CachedFunction(Decorated[P, R, ViewBinding]):
         query_args: QueryArgs | None,
         args: tuple[Any, ...],
         view_args: dict[str, Any],
-    ) -> tuple[PageRequest, Key]:
+    ) -> tuple[PageRequest, str]:
         """A page as it is asked for from outside, and its key."""
         keys, req = self._bind(state).keys, _current_request()
         if path is None and keys.has_path:
             path = self._path_for(state.app, req, args, view_args)
         page = PageRequest.at(state.app, req, path or "", query_args)
         is_view = bool(self._endpoints(state.app))
-        return page, keys.key(page, (args, view_args), is_view=is_view)
+        key, _ = keys.key(page, (args, view_args), is_view=is_view)
+        return page, key
 
     def _path_for(
         self, app: Flask, req: Request | None, args: tuple[Any, ...], view_args: dict[str, Any]

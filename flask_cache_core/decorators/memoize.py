@@ -136,9 +136,8 @@ class Memoized(Decorated[P, R, MemoizeBinding]):
     def bind_call(
         self, prepared: Prepared[MemoizeBinding], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> MemoizedCall[R]:
-        key, version_keys, binding, _ = prepared
         forced = self._forced is not None and self._forced(*args, **kwargs)
-        return MemoizedCall(self, binding, key, version_keys, args, kwargs, forced)
+        return MemoizedCall(self, prepared, args, kwargs, forced)
 
     def _report_no_key(
         self, state: AppState, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -250,19 +249,17 @@ class MemoizedCall(Call[R]):
     def __init__(
         self,
         memoized: Memoized[..., R],
-        binding: MemoizeBinding,
-        key: str,
-        version_keys: tuple[str, ...],
+        prepared: Prepared[MemoizeBinding],
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         forced: bool,
     ) -> None:
-        self.key = key
-        self.version_keys = version_keys
-        self.policy = binding.policy
+        self.key = prepared.key
+        self.version_keys = prepared.version_keys
+        self.policy = prepared.binding.policy
         self.timeout = memoized.seconds
         self.forced = forced
-        self._state = binding.state
+        self._state = prepared.binding.state
         self._memoized = memoized
         self._args = args
         self._kwargs = kwargs

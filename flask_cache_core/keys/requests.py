@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from urllib.parse import parse_qsl
 
@@ -39,18 +40,21 @@ Arguments: TypeAlias = tuple[tuple[Any, ...], Mapping[str, Any]]
 _COOKIE: Final = "cookie:"
 
 
-class PageRequest(NamedTuple):
-    """A page as it is asked for, by a live request or from outside of one."""
+@dataclass(slots=True)
+class PageRequest:
+    """A page as it is asked for, by a live request or from outside of one.
+
+    :ivar request: the live request; ``None`` outside of one, where nobody sends headers.
+    :ivar root: where the app is mounted.
+    :ivar given_query: ``None``: that of the live request.
+    """
 
     request: Request | None
-    """The live request; ``None`` outside of one, where nobody sends headers."""
     scheme: str
     host: str
     root: str
-    """Where the app is mounted."""
     path: str
     given_query: MultiDict[str, str] | None = None
-    """``None``: that of the live request."""
 
     @classmethod
     def current(cls, request: Request) -> PageRequest:
@@ -70,7 +74,7 @@ class PageRequest(NamedTuple):
         """
         query = None if query_args is None else _as_multi_dict(query_args)
         if request is not None:
-            return cls.current(request)._replace(path=path, given_query=query)
+            return replace(cls.current(request), path=path, given_query=query)
         host = app.config["SERVER_NAME"] or "localhost"
         root = app.config["APPLICATION_ROOT"].rstrip("/")
         return cls(None, app.config["PREFERRED_URL_SCHEME"], host, root, path, query)
@@ -158,12 +162,8 @@ class KeyOptions(NamedTuple):
     hash_method: HashMethod
 
 
-class Key(NamedTuple):
-    """Where a page is stored."""
-
-    key: str
-    version_keys: tuple[str, ...] = ()
-    """Where the versions are stored that it stands under."""
+#: Where a page is stored, and where the versions are that it stands under.
+Key: TypeAlias = tuple[str, tuple[str, ...]]
 
 
 class KeyScheme(ABC):
@@ -242,8 +242,8 @@ class SiteKeys(KeyScheme):
         if not is_view:
             key += self.arguments_text(arguments)
         if query:
-            return Key(key, (self._version_head + page.path, self._query_version(page, query)))
-        return Key(key, (self._version_head + page.path,))
+            return key, (self._version_head + page.path, self._query_version(page, query))
+        return key, (self._version_head + page.path,)
 
     def version_keys(self, page: PageRequest) -> tuple[str, ...]:
         if self._options.by_query and page.has_query:
@@ -264,7 +264,7 @@ class PathKeys(KeyScheme):
             raise RuntimeError("its key depends on a request, and there is none")
         query, vary = self.details(page)
         key = self._options.prefix.replace("%s", page.path) + query + self._options.source
-        return Key(f"{key}|{vary}" if vary else key)
+        return f"{key}|{vary}" if vary else key, ()
 
 
 class GivenKeys(KeyScheme):
@@ -275,7 +275,7 @@ class GivenKeys(KeyScheme):
     def key(self, page: PageRequest | None, arguments: Arguments, *, is_view: bool) -> Key:
         query, vary = self.details(page)
         key = check_key(self.given(arguments)) + query
-        return Key(f"{key}|{vary}" if vary else key)
+        return f"{key}|{vary}" if vary else key, ()
 
     def given(self, arguments: Arguments) -> str:
         return self._options.prefix + self._options.source
