@@ -6,7 +6,6 @@ Holds nothing of any app: what belongs to one is an `AppState` in ``app.extensio
 from __future__ import annotations
 
 import functools
-import warnings
 import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,8 +13,9 @@ from typing import Any, Final, ParamSpec, TypeVar, Unpack
 
 from flask import Flask, Request, current_app
 
+from . import strays
 from .backends import NullCache
-from .config import DEFAULTS, Settings, warn_about_misspelt, warn_about_unused
+from .config import DEFAULTS, Settings
 from .decorators import cached as views
 from .decorators import memoize
 from .decorators.cached import CachedFunction
@@ -26,10 +26,11 @@ from .engine.call import FlightOptions, GivenCall, Policy
 from .engine.lease import held
 from .engine.lookup import fetch, peek, put
 from .engine.state import AppState, CacheStats
-from .errors import CacheWarning, ConfigError, NotInitializedError, UsageError
+from .errors import ConfigError, NotInitializedError, UsageError, warn
 from .keys.arguments import Identities, own_identity
 from .keys.builders import HashMethod, check_key
 from .keys.functions import Names
+from .options import Options
 from .plugins import registry
 from .storage.base import BaseCache
 from .storage.entry import Entry, Variants
@@ -42,6 +43,11 @@ R = TypeVar("R")
 K = TypeVar("K")
 
 _EXTENSION = "flask_cache_core"
+
+#: All caches of this process: one that is not set up yet may be meant by names in `app.config`.
+_caches: weakref.WeakSet[Cache] = weakref.WeakSet()
+#: The apps whose names are not judged yet, as not all of their caches are known.
+_unjudged: weakref.WeakSet[Flask] = weakref.WeakSet()
 
 
 class Cache:
@@ -66,6 +72,9 @@ class Cache:
         self.names = Names(self.identities)
         self.memoized = MemoizedFunctions()
         self._apps: weakref.WeakSet[Flask] = weakref.WeakSet()
+        #: The settings of its backends so far; ``None``: not known.
+        self._tables: list[type[Options] | None] = [None]
+        _caches.add(self)
         if app is not None:
             self.init_app(app)
 
@@ -76,11 +85,12 @@ class Cache:
 
         Raises one of the `ConfigError` family, and then leaves the app as it was.
         """
-        own = {**(self.config or {}), **(_checked_config(config) or {})}
-        given = {**{k: v for k, v in app.config.items() if k.startswith("CACHE_")}, **own}
-        merged = {**DEFAULTS, **app.config, **own}
-        serializer = registry.serializer(merged["CACHE_SERIALIZER"])
-        settings = Settings.from_config(merged, serializer)
+        self._tables = [table for table in self._tables if table is not None]
+        own = {**_set_in(self.config), **_set_in(_checked_config(config))}
+        merged = {**app.config, **DEFAULTS, **strays.given(app.config), **own}
+        if isinstance(merged["CACHE_SERIALIZER"], str):
+            merged["CACHE_SERIALIZER"] = registry.serializer(merged["CACHE_SERIALIZER"])
+        settings = Settings(merged)
         http.policy_of(settings.response_policy)
         for name in settings.plugins:
             if not registry.load(name.lower()):
@@ -88,23 +98,33 @@ class Cache:
                     f"CACHE_PLUGINS names {name!r}, and no installed package has an entry point of "
                     "that name in the group flask_cache_core."
                 )
-        backend = self._build_backend(app, settings, merged, given)
-        self._tell(app, settings, backend, given)
-        state = AppState(app, settings, backend)
-        app.extensions.setdefault(_EXTENSION, {})[self] = state
-        app.extensions.setdefault("cache", {})[self] = backend
-        self._apps.add(app)
+        backend = self._build_backend(app, settings, merged)
+        self._tell(app, settings, backend, own)
+        self._put_into(app, AppState(app, settings, backend))
+        self._tables.append(backend.options)
         if self.with_jinja2_ext:
             use_for_fragments(app.jinja_env, self)
+
+    def _put_into(self, app: Flask, state: AppState) -> None:
+        """Let *app* have the state, and plug-ins see it; where one of them fails, none of it."""
+        before = {name: app.extensions.get(name) for name in (_EXTENSION, "cache")}
+        app.extensions[_EXTENSION] = {**(before[_EXTENSION] or {}), self: state}
+        app.extensions["cache"] = {**(before["cache"] or {}), self: state.backend}
+        known = app in self._apps
+        self._apps.add(app)
         try:
-            registry.hook.flask_cache_configured(app=app, cache=self, settings=settings)
-        except Exception:
-            del app.extensions[_EXTENSION][self], app.extensions["cache"][self]
-            self._apps.discard(app)
+            registry.hook.flask_cache_configured(app=app, cache=self, settings=state.settings)
+        except BaseException:
+            for name, value in before.items():
+                app.extensions.pop(name)
+                if value is not None:
+                    app.extensions[name] = value
+            if not known:
+                self._apps.discard(app)
             raise
 
     def _build_backend(
-        self, app: Flask, settings: Settings, config: Mapping[str, Any], given: Mapping[str, Any]
+        self, app: Flask, settings: Settings, config: Mapping[str, Any]
     ) -> BaseCache:
         cache_type = settings.type
         if settings.null_when_testing and app.config.get("TESTING"):
@@ -115,32 +135,59 @@ class Cache:
             **settings.options,
         }
         backend = registry.resolve(cache_type, app, config, settings.args, kwargs)
+        if backend.options is not None:
+            backend.options.verify(config)  # its factory may have read none of them
         backend.configure(settings)
         return backend
 
     def _tell(
-        self, app: Flask, settings: Settings, backend: BaseCache, given: Mapping[str, Any]
+        self, app: Flask, settings: Settings, backend: BaseCache, own: Mapping[str, Any]
     ) -> None:
-        """Warnings at set-up."""
-        warn_about_misspelt(given)
+        """Warn of what works, but not as its author may think."""
+        names = self._names(app, backend, own)
+        names.warn_of_misspelt()
         if app.config.get("TESTING") and settings.null_when_testing:
             return
         if isinstance(backend, NullCache) and not settings.no_null_warning:
-            warnings.warn(
+            warn(
                 "CACHE_TYPE is null, so nothing is cached. Set CACHE_TYPE, for example to "
-                "'simple', or CACHE_NO_NULL_WARNING=True.",
-                CacheWarning,
-                stacklevel=4,
+                "'simple', or CACHE_NO_NULL_WARNING=True."
             )
-        elif backend.settings is not None:
-            warn_about_unused(given, settings.type, backend.settings)
+        else:
+            names.warn_of_unused(settings.type)
         if settings.lock == "distributed" and not (backend.shared and backend.atomic_add):
-            warnings.warn(
+            warn(
                 "CACHE_LOCK='distributed' needs a backend that processes share, with atomic add. "
-                f"CACHE_TYPE={settings.type!r} is none, so each process computes for itself.",
-                CacheWarning,
-                stacklevel=4,
+                f"CACHE_TYPE={settings.type!r} is none, so each process computes for itself."
             )
+
+    def _names(self, app: Flask, backend: BaseCache, own: Mapping[str, Any]) -> strays.Names:
+        """Return the names that are set, with what is known of those who may read them.
+
+        A cache with a CACHE_TYPE of its own answers for its own names. Those of the app are
+        judged with the cache that takes the app's CACHE_TYPE, as soon as all caches are known.
+        """
+        states: Mapping[Cache, AppState] = app.extensions.get(_EXTENSION, {})
+        there = [state.backend.options for cache, state in states.items() if cache is not self]
+        coming = [
+            table
+            for cache in list(_caches)
+            if cache is not self and cache not in states and "CACHE_TYPE" in _set_in(cache.config)
+            for table in cache._tables  # noqa: SLF001 - of its own kind
+        ]
+        if "CACHE_TYPE" not in own:
+            _unjudged.add(app)
+        judges = app in _unjudged and None not in coming
+        if judges:
+            _unjudged.discard(app)
+        return strays.Names(
+            own=strays.given(own).keys(),
+            shared=strays.given(app.config).keys() - own.keys(),
+            table=backend.options,
+            others=[*there, *coming],
+            first=not there,
+            judges_shared=judges,
+        )
 
     def register_key(self, kind: type[K], function: Callable[[K], object]) -> None:
         """Let *function* say what identifies an argument of type *kind*, for keys."""
@@ -461,6 +508,11 @@ def _value_of(state: AppState, key: str, stored: object, default: Any) -> Any:
         return default
     entry = peek(state, key, stored)
     return default if entry is None else http.revealed(entry.value, state.app)
+
+
+def _set_in(config: Mapping[str, Any] | None) -> dict[str, Any]:
+    """A name that is ``None`` is not set."""
+    return {name: value for name, value in (config or {}).items() if value is not None}
 
 
 def _checked_config(config: Mapping[str, Any] | None) -> Mapping[str, Any] | None:

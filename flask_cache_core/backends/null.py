@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..options import Options
 from ..storage.base import BaseCache
 from ..typing import Timeout
 
@@ -16,7 +17,7 @@ class NullCache(BaseCache):
     """Accepts everything, holds nothing. Decorated functions are simply called."""
 
     in_process = True
-    settings = frozenset()
+    options = Options
 
     @classmethod
     def factory(

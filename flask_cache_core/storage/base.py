@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from ..config import Settings
+    from ..options import Options
 
 __all__ = ["BaseCache", "Batch", "Factory"]
 
@@ -52,14 +53,14 @@ class BaseCache(ABC):
     :cvar atomic_add: `add` is atomic across threads and processes (locks stand on it).
     :cvar multi_get: `get_many` takes one round trip, whatever the number of keys.
     :cvar in_process: no operation can block or fail; such a backend needs no guard.
-    :cvar settings: the ``CACHE_*`` names that it reads; ``None`` where it does not say.
+    :cvar options: the table of the settings that it reads; ``None`` where it does not say.
     """
 
     shared: ClassVar[bool] = False
     atomic_add: ClassVar[bool] = False
     multi_get: ClassVar[bool] = False
     in_process: ClassVar[bool] = False
-    settings: ClassVar[frozenset[str] | None] = None
+    options: ClassVar[type[Options] | None] = None
 
     default_timeout: float = 300
 
