@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib
 import sys
+import types
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from flask import Flask
 from flask_cache_core import BaseCache, Cache, CacheWarning
 from flask_cache_core.backend import ByteStore
 from flask_cache_core.errors import ConfigError
+from flask_cache_core.plugins import registry
 from flask_cache_core.settings import Options, Setting, Settings, count, optional, text
 
 SIMPLE = {"CACHE_TYPE": "simple"}
@@ -257,6 +259,14 @@ def test_an_app_factory_may_be_called_again(app: Flask) -> None:
         assert "does not use CACHE_REDIS_URL, nor" in text
 
 
+def test_a_cache_whose_set_up_failed_is_not_waited_for(app: Flask) -> None:
+    failed = with_type(Acme, CACHE_ACME_SIZE=0)
+    with pytest.raises(ConfigError):
+        failed.init_app(app)
+    app.config.update(SIMPLE, CACHE_REDIS_URL="x")
+    assert "does not use CACHE_REDIS_URL" in told(app, Cache())[0]
+
+
 def test_its_own_names_are_for_one_cache_only(app: Flask) -> None:
     app.config.update(CACHE_DIR="b")
     (text,) = told(app, with_type(Dir), with_type(Acme, CACHE_DIR="c"))
@@ -332,4 +342,30 @@ def test_a_warning_of_a_backend_points_at_who_uses_it(app: Flask) -> None:
     cache = Cache(app, config={"CACHE_TYPE": Bytes, "CACHE_KEY_PREFIX": ""})
     with pytest.warns(CacheWarning, match="CACHE_CLEAR_ALL") as caught:
         assert cache.clear() is False
+    assert caught[0].filename == __file__
+
+
+PLUG_IN = """
+from flask_cache_core import hookimpl
+from flask_cache_core.backends import SimpleCache
+from flask_cache_core.errors import warn
+
+@hookimpl
+def flask_cache_backend(name, app, config, args, kwargs):
+    if name == "warning":
+        warn("of a plug-in")
+        return SimpleCache()
+"""
+
+
+def test_a_warning_of_a_plug_in_points_at_who_sets_up(app: Flask) -> None:
+    """Between the two of them is pluggy."""
+    plug_in = types.ModuleType("flask_cache_core_warning")
+    exec(PLUG_IN, vars(plug_in))
+    registry.register(plug_in)
+    try:
+        with pytest.warns(CacheWarning, match="of a plug-in") as caught:
+            Cache(app, config={"CACHE_TYPE": "warning"})
+    finally:
+        registry._manager.unregister(plug_in)
     assert caught[0].filename == __file__
