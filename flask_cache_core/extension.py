@@ -72,8 +72,8 @@ class Cache:
         self.names = Names(self.identities)
         self.memoized = MemoizedFunctions()
         self._apps: weakref.WeakSet[Flask] = weakref.WeakSet()
-        #: The settings of its backends so far; ``None``: not known.
-        self._tables: list[type[Options] | None] = [None]
+        #: What its backends have read so far; ``None`` is one that does not say, or is to come.
+        self._tables: set[type[Options] | None] = {None}
         _caches.add(self)
         if app is not None:
             self.init_app(app)
@@ -85,7 +85,7 @@ class Cache:
 
         Raises one of the `ConfigError` family, and then leaves the app as it was.
         """
-        self._tables = [table for table in self._tables if table is not None]
+        self._tables.discard(None)
         own = {**_set_in(self.config), **_set_in(_checked_config(config))}
         merged = {**app.config, **DEFAULTS, **strays.given(app.config), **own}
         if isinstance(merged["CACHE_SERIALIZER"], str):
@@ -101,7 +101,7 @@ class Cache:
         backend = self._build_backend(app, settings, merged)
         self._tell(app, settings, backend, own)
         self._put_into(app, AppState(app, settings, backend))
-        self._tables.append(backend.options)
+        self._tables.add(None if isinstance(backend, NullCache) else type(backend).options)
         if self.with_jinja2_ext:
             use_for_fragments(app.jinja_env, self)
 
@@ -135,8 +135,9 @@ class Cache:
             **settings.options,
         }
         backend = registry.resolve(cache_type, app, config, settings.args, kwargs)
-        if backend.options is not None:
-            backend.options.verify(config)  # its factory may have read none of them
+        table = type(backend).options
+        if table is not None:
+            table.verify(config)  # the factory may have read none of it
         backend.configure(settings)
         return backend
 
@@ -168,7 +169,9 @@ class Cache:
         judged with the cache that takes the app's CACHE_TYPE, as soon as all caches are known.
         """
         states: Mapping[Cache, AppState] = app.extensions.get(_EXTENSION, {})
-        there = [state.backend.options for cache, state in states.items() if cache is not self]
+        there = [
+            type(state.backend).options for cache, state in states.items() if cache is not self
+        ]
         coming = [
             table
             for cache in list(_caches)
@@ -183,7 +186,7 @@ class Cache:
         return strays.Names(
             own=strays.given(own).keys(),
             shared=strays.given(app.config).keys() - own.keys(),
-            table=backend.options,
+            table=type(backend).options,
             others=[*there, *coming],
             first=not there,
             judges_shared=judges,

@@ -329,9 +329,9 @@ def test_a_row_may_be_replaced_in_a_subclass() -> None:
 
 def test_a_table_never_changes() -> None:
     with pytest.raises(AttributeError, match="size cannot be set"):
-        Base().size = 6
+        Base().size = 6  # pyright: ignore[reportAttributeAccessIssue]
     with pytest.raises(AttributeError):
-        Settings().threshold = 5
+        Settings().threshold = 5  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def test_a_table_may_be_built_from_plain_values() -> None:

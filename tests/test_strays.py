@@ -121,6 +121,15 @@ def test_what_is_declared_is_no_misspelling(app: Flask) -> None:
     assert told(app, Cache(config={"CACHE_TYPE": Acme, "CACHE_DIRS": "b"})) == []
 
 
+def test_an_attribute_of_an_instance_declares_nothing(app: Flask) -> None:
+    class Old(Silent):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__()
+            self.options = kwargs  # type: ignore[misc]
+
+    assert told(app, with_type(Old, CACHE_OTHER=1)) == []
+
+
 def test_a_misspelling_of_what_a_backend_declares_is_told(app: Flask) -> None:
     (text,) = told(app, with_type(Acme, CACHE_ACME_SIZES=5))
     assert (
