@@ -11,7 +11,7 @@ EXAMPLE_PLUGIN := examples/third_party_backend
 SOURCES := flask_cache_core $(PLUGIN_PACKAGES) examples
 PROJECTS := pyproject.toml $(addsuffix /pyproject.toml,$(PLUGINS) $(EXAMPLE_PLUGIN))
 
-.PHONY: help demo serve test contract lint types check servers dist bench clean
+.PHONY: help demo serve test contract lint types tables check servers dist bench clean
 
 help:
 	@echo "make demo     run the example app over HTTP, and show what the cache does"
@@ -19,6 +19,7 @@ help:
 	@echo "make test     lint, types and all tests, with the servers that they need"
 	@echo "make check    the same without installing servers"
 	@echo "make contract only the contract of the backends; for another Python, see the Makefile"
+	@echo "make tables   write the tables of settings into the documentation"
 	@echo "make bench    measure side by side with Flask-Caching"
 	@echo "make dist     build every distribution into dist/"
 	@echo "make servers  install redis, memcached and SASL (Debian, Ubuntu)"
@@ -52,6 +53,10 @@ types: $(VENV)/.dev
 	for plugin in $(PLUGINS); do $(BIN)/mypy $$plugin/tests || exit 1; done
 	$(BIN)/pyright $(SOURCES)
 	$(BIN)/pyright --project tests/typing --pythonpath $(BIN)/python
+
+# The tables of settings in the documentation, from what the code declares.
+tables: $(VENV)/.dev
+	$(BIN)/python docs/tables.py
 
 bench: $(VENV)/.bench
 	$(BIN)/python -W error benchmarks/core.py

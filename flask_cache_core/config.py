@@ -1,249 +1,254 @@
-"""``app.config`` → one frozen `Settings`: every ``CACHE_*`` name of the core, default and check.
+"""``app.config`` → one `Settings`: the table of the core, with every name, check and default.
 
-Plug-ins read their own settings from the same config. Must not know any backend.
+Backends have tables of their own. Must not know any backend.
 """
 
 from __future__ import annotations
 
-import difflib
 import hashlib
-import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, Self, TypedDict, cast
 
-from .errors import CacheWarning, ConfigError, InvalidTimeoutError
-from .timeouts import to_seconds
-from .typing import HashMethod, LockMode, Serializer
-
-__all__ = ["DEFAULTS", "Settings"]
-
-#: The settings of the core and their defaults.
-DEFAULTS: Final[dict[str, Any]] = {
-    "CACHE_TYPE": "null",
-    "CACHE_NO_NULL_WARNING": False,
-    "CACHE_NULL_WHEN_TESTING": True,
-    "CACHE_ARGS": (),
-    "CACHE_OPTIONS": None,
-    "CACHE_DEFAULT_TIMEOUT": 300,
-    "CACHE_THRESHOLD": 500,
-    "CACHE_KEY_PREFIX": "flask_cache_",
-    "CACHE_IGNORE_ERRORS": False,
-    "CACHE_SOURCE_CHECK": False,
-    "CACHE_HASH_METHOD": hashlib.sha256,
-    "CACHE_SERIALIZER": None,
-    "CACHE_ENABLE_SIGNALS": False,
-    "CACHE_PLUGINS": (),
-    "CACHE_LOCK": "local",
-    "CACHE_LOCK_TIMEOUT": 10,
-    "CACHE_STALE_WHILE_REVALIDATE": 0,
-    "CACHE_STALE_IF_ERROR": 0,
-    "CACHE_JITTER": 0,
-    "CACHE_BETA": 0,
-    "CACHE_RESPONSE_POLICY": "safe",
-    "CACHE_SECRET_KEYS": None,
-    "CACHE_COMPRESSION": None,
-    "CACHE_COMPRESS_MIN": 1024,
-    "CACHE_BACKEND_TIMEOUT": 0.25,
-    "CACHE_BREAKER_DURATION": 5,
-    "CACHE_CLEAR_ALL": False,
-}
-
-#: Documented settings that only some backends read: set for another one, they do nothing.
-BACKEND_SETTINGS: Final = frozenset(
-    {
-        "CACHE_THRESHOLD",
-        "CACHE_KEY_PREFIX",
-        "CACHE_SERIALIZER",
-        "CACHE_COMPRESSION",
-        "CACHE_CLEAR_ALL",
-        "CACHE_DIR",
-        "CACHE_FILE_HASH_METHOD",
-        "CACHE_MAX_BYTES",
-        "CACHE_MEMCACHED_CLIENT",
-        "CACHE_MEMCACHED_PASSWORD",
-        "CACHE_MEMCACHED_SERVERS",
-        "CACHE_MEMCACHED_USERNAME",
-        "CACHE_REDIS_CLUSTER",
-        "CACHE_REDIS_DB",
-        "CACHE_REDIS_HOST",
-        "CACHE_REDIS_PASSWORD",
-        "CACHE_REDIS_PORT",
-        "CACHE_REDIS_SENTINELS",
-        "CACHE_REDIS_SENTINEL_MASTER",
-        "CACHE_REDIS_SENTINEL_PASSWORD",
-        "CACHE_REDIS_URL",
-    }
+from .errors import ConfigError, InvalidTimeoutError, UsageError
+from .options import (
+    Options,
+    Setting,
+    WantedError,
+    anything,
+    choice,
+    count,
+    flag,
+    mapping,
+    positive_seconds,
+    seconds,
+    sequence,
+    text,
 )
+from .typing import HashMethod, LockMode, Serializer, Timeout
+
+__all__ = ["DEFAULTS", "BackendSettings", "FlightOptions", "FlightSettings", "Settings"]
 
 
-@dataclass(frozen=True)
-class Settings:
-    """The settings of one cache on one app, checked. Durations are in seconds."""
+class _SecretKeys(Setting[tuple[bytes, ...]]):
+    """Its default is what the app signs with already."""
 
-    type: object
-    args: tuple[Any, ...]
-    options: Mapping[str, Any]
-    plugins: tuple[str, ...]
-    default_timeout: float
-    threshold: int
-    key_prefix: str
-    ignore_errors: bool
-    no_null_warning: bool
-    null_when_testing: bool
-    source_check: bool
-    hash_method: HashMethod
-    enable_signals: bool
+    def given(self, config: Mapping[str, object]) -> object:
+        keys = super().given(config)
+        if keys is not None:
+            return keys
+        fallbacks = config.get("SECRET_KEY_FALLBACKS")
+        older = fallbacks if isinstance(fallbacks, Iterable) else ()
+        return [key for key in (config.get("SECRET_KEY"), *older) if key]
+
+
+def _secret_keys(value: object) -> tuple[bytes, ...]:
+    keys = [value] if isinstance(value, (str, bytes)) else value
+    if isinstance(keys, Iterable):
+        found = [key.encode() if isinstance(key, str) else key for key in keys]
+        if all(isinstance(key, bytes) and key for key in found):
+            return tuple(found)
+    raise WantedError("a list of non-empty strings or bytes, newest first")
+
+
+def _hash_method(value: object) -> HashMethod:
+    if callable(value):
+        return cast("HashMethod", value)
+    raise WantedError("a hash constructor such as hashlib.sha256")
+
+
+def _serializer(value: object) -> Serializer | None:
+    made = value() if isinstance(value, type) else value
+    if made is None or isinstance(made, Serializer):
+        return made
+    raise WantedError(
+        "None, a name that a plug-in offers, or a class or object with "
+        "dumps(value) -> bytes and loads(bytes) -> value"
+    )
+
+
+def _names(value: object) -> tuple[str, ...]:
+    return tuple(map(str, sequence(value)))
+
+
+class FlightOptions(TypedDict, total=False):
+    """How a decorator's values are computed and kept: `FlightSettings`, for one decorator.
+
+    Durations are seconds or a timedelta.
+    """
+
     lock: LockMode
-    lock_timeout: float
-    stale_while_revalidate: float
-    stale_if_error: float
+    lock_timeout: Timeout
+    stale_while_revalidate: Timeout
+    stale_if_error: Timeout
     jitter: float
     beta: float
-    response_policy: str
-    backend_timeout: float
-    breaker_duration: float
-    clear_all: bool
-    secret_keys: tuple[bytes, ...]
-    compression: str | None
-    compress_min: int
-    serializer: Serializer | None
+
+
+class FlightSettings(Options):
+    """The settings that a decorator may override. Durations are in seconds."""
+
+    lock: Setting[LockMode] = Setting(
+        choice("local", "distributed", False),
+        "local",
+        'Who computes when many miss: `"local"`, one caller of each process; `"distributed"`, one '
+        "of all; `False`, everybody.",
+    )
+    lock_timeout = Setting(
+        seconds, 10, "How long the others wait before they compute for themselves."
+    )
+    stale_while_revalidate = Setting(
+        seconds, 0, "How long after its time a value is still answered while one caller computes."
+    )
+    stale_if_error = Setting(
+        seconds,
+        0,
+        "How long after its time a value is still answered if its computation fails.",
+    )
+    jitter = Setting(
+        seconds,
+        0,
+        "Values expire earlier by up to this fraction (below 1) or this many seconds.",
+    )
+    beta = Setting(seconds, 0, "Early recomputation by cost (XFetch); 1 is a good value, 0 is off.")
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any], serializer: Serializer | None) -> Settings:
-        """Check *config*, which holds `DEFAULTS`. Raises `ConfigError` with name and fix."""
-        read = _Reader(config)
-        return cls(
-            type=config["CACHE_TYPE"],
-            args=read.sequence("CACHE_ARGS"),
-            options=read.mapping("CACHE_OPTIONS"),
-            plugins=tuple(str(name) for name in read.sequence("CACHE_PLUGINS")),
-            default_timeout=read.seconds("CACHE_DEFAULT_TIMEOUT"),
-            threshold=read.count("CACHE_THRESHOLD", least=1),
-            key_prefix=read.text("CACHE_KEY_PREFIX"),
-            ignore_errors=read.flag("CACHE_IGNORE_ERRORS"),
-            no_null_warning=read.flag("CACHE_NO_NULL_WARNING"),
-            null_when_testing=read.flag("CACHE_NULL_WHEN_TESTING"),
-            source_check=read.flag("CACHE_SOURCE_CHECK"),
-            hash_method=read.hash_method("CACHE_HASH_METHOD"),
-            enable_signals=read.flag("CACHE_ENABLE_SIGNALS"),
-            lock=read.choice("CACHE_LOCK", ("local", "distributed", False)),
-            lock_timeout=read.seconds("CACHE_LOCK_TIMEOUT"),
-            stale_while_revalidate=read.seconds("CACHE_STALE_WHILE_REVALIDATE"),
-            stale_if_error=read.seconds("CACHE_STALE_IF_ERROR"),
-            jitter=read.seconds("CACHE_JITTER"),
-            beta=read.seconds("CACHE_BETA"),
-            response_policy=read.text("CACHE_RESPONSE_POLICY"),
-            backend_timeout=read.seconds("CACHE_BACKEND_TIMEOUT", positive=True),
-            breaker_duration=read.seconds("CACHE_BREAKER_DURATION"),
-            clear_all=read.flag("CACHE_CLEAR_ALL"),
-            secret_keys=read.secrets("CACHE_SECRET_KEYS"),
-            compression=read.choice("CACHE_COMPRESSION", (None, "zlib", "zstd", "lz4")),
-            compress_min=read.count("CACHE_COMPRESS_MIN", least=0),
-            serializer=serializer,
-        )
+    def check(cls, options: FlightOptions) -> None:
+        """Raise for options that are unknown or wrong; no app is needed.
+
+        Raise `UsageError`, `ConfigError`, or `InvalidTimeoutError` for a duration.
+        """
+        unknown = sorted(options.keys() - FlightOptions.__annotations__.keys())
+        if unknown:
+            raise UsageError(f"unexpected keyword arguments: {', '.join(unknown)}")
+        for name, value in options.items():
+            _checked(name, cls.attributes[name], value)
+
+    @classmethod
+    def of(cls, options: FlightOptions, settings: FlightSettings) -> Self:
+        """Return *options*, and from *settings* what they leave open, which ``None`` does too."""
+        made = cls.__new__(cls)
+        for name, row in cls.attributes.items():
+            value = options.get(name)
+            found = getattr(settings, name) if value is None else _checked(name, row, value)
+            object.__setattr__(made, name, found)
+        return made
 
 
-class _Reader:
-    """One check per kind of setting; each names the setting and what it takes."""
-
-    def __init__(self, config: Mapping[str, Any]) -> None:
-        self._config = config
-
-    def _wrong(self, name: str, wanted: str) -> ConfigError:
-        return ConfigError(f"{name} must be {wanted}, not {self._config[name]!r}.")
-
-    def flag(self, name: str) -> bool:
-        value = self._config[name]
-        if isinstance(value, (bool, int)) or value is None:
-            return bool(value)
-        raise self._wrong(name, "True or False")
-
-    def text(self, name: str) -> str:
-        value = self._config[name]
-        if isinstance(value, str) or value is None:
-            return value or ""
-        raise self._wrong(name, "a string")
-
-    def count(self, name: str, least: int) -> int:
-        value = self._config[name]
-        if isinstance(value, int) and not isinstance(value, bool) and value >= least:
-            return value
-        raise self._wrong(name, f"a whole number >= {least}")
-
-    def seconds(self, name: str, *, positive: bool = False) -> float:
-        value: Any = self._config[name]
-        number: Any = int(value) if isinstance(value, str) and value.isdecimal() else value
-        try:
-            seconds = to_seconds(number, DEFAULTS[name])
-        except InvalidTimeoutError:
-            raise self._wrong(name, "a number of seconds >= 0 or a timedelta") from None
-        if positive and not seconds:
-            raise self._wrong(name, "more than 0 seconds")
-        return seconds
-
-    def choice(self, name: str, choices: Sequence[Any]) -> Any:
-        value = self._config[name]
-        if any(value is choice or value == choice for choice in choices):
-            return value
-        raise self._wrong(name, "one of " + ", ".join(map(repr, choices)))
-
-    def sequence(self, name: str) -> tuple[Any, ...]:
-        value = self._config[name]
-        if value is None:
-            return ()
-        if isinstance(value, (list, tuple, set, frozenset)):
-            return tuple(value)
-        raise self._wrong(name, "a list or a tuple")
-
-    def mapping(self, name: str) -> Mapping[str, Any]:
-        value = self._config[name]
-        if value is None or isinstance(value, Mapping):
-            return dict(value or {})
-        raise self._wrong(name, "a dict")
-
-    def hash_method(self, name: str) -> HashMethod:
-        value: HashMethod = self._config[name]
-        if callable(value):
-            return value
-        raise self._wrong(name, "a hash constructor such as hashlib.sha256")
-
-    def secrets(self, name: str) -> tuple[bytes, ...]:
-        """Never shown, not even when they are wrong."""
-        value = self._config[name]
-        if value is None:
-            value = [
-                self._config.get("SECRET_KEY"),
-                *(self._config.get("SECRET_KEY_FALLBACKS") or ()),
-            ]
-            value = [secret for secret in value if secret]
-        if isinstance(value, (str, bytes)):
-            value = [value]
-        if isinstance(value, Iterable) and all(isinstance(s, (str, bytes)) and s for s in value):
-            return tuple(s.encode() if isinstance(s, str) else s for s in value)
-        raise ConfigError(f"{name} must be a list of non-empty strings or bytes, newest first.")
+def _checked(option: str, row: Setting[object], value: object) -> object:
+    """Check what a decorator was given, and speak of it by the decorator's own name."""
+    if row.check is not seconds:
+        return row.checked(value, option)
+    try:
+        return None if value is None else row.checked(value, option)
+    except ConfigError as error:
+        raise InvalidTimeoutError(str(error)) from None
 
 
-def warn_about_misspelt(names: Iterable[str]) -> None:
-    """Tell of ``CACHE_*`` names that are close to a known one but none."""
-    known = DEFAULTS.keys() | BACKEND_SETTINGS
-    for name in sorted(set(names) - known):
-        close = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
-        if name.startswith("CACHE_") and close:
-            warnings.warn(
-                f"{name} is no setting of flask-cache-core. Did you mean {close[0]}?",
-                CacheWarning,
-                stacklevel=4,
-            )
+class BackendSettings(Options):
+    """The settings that the core checks for all, and only some backends read.
+
+    A backend that reads one has the same row among its own.
+    """
+
+    threshold = Setting(
+        count(1),
+        500,
+        "How many entries a backend of bounded size, such as `simple`, holds at most.",
+    )
+    key_prefix = Setting(
+        text,
+        "flask_cache_",
+        "Stands in front of every key in a shared store, with a `:` behind it, so that `shop` and "
+        "`shop_admin` never meet.",
+    )
+    clear_all = Setting(
+        flag,
+        False,
+        "With an empty prefix, `clear()` would delete everything that is in the store; it refuses "
+        "unless this is `True`.",
+    )
+    secret_keys = _SecretKeys(
+        _secret_keys,
+        None,
+        "Keys, newest first: the first signs, all verify. `None`: the app's `SECRET_KEY` and "
+        "`SECRET_KEY_FALLBACKS`. Only values that are no plain data are signed, as they are "
+        "pickled.",
+        secret=True,
+    )
+    serializer = Setting(
+        _serializer,
+        None,
+        "`None` is a typed format that cannot execute code. Else a name that a plug-in offers, or "
+        "a class or object with `dumps` and `loads`.",
+    )
+    compression = Setting(
+        choice(None, "zlib", "zstd", "lz4"), None, '`"zlib"`, `"zstd"` or `"lz4"`.'
+    )
+    compress_min = Setting(count(0), 1024, "Bytes from which on a value is compressed.")
 
 
-def warn_about_unused(names: Iterable[str], cache_type: object, used: frozenset[str]) -> None:
-    """Tell of settings in *names* that the chosen backend does not read."""
-    unused = sorted((BACKEND_SETTINGS & set(names)) - used)
-    if unused:
-        warnings.warn(
-            f"CACHE_TYPE={cache_type!r} does not use {', '.join(unused)}. "
-            "Remove the setting, or choose the backend that it was meant for.",
-            CacheWarning,
-            stacklevel=4,
-        )
+class Settings(FlightSettings, BackendSettings):
+    """The settings of one cache on one app, checked. Durations are in seconds."""
+
+    type = Setting(
+        anything,
+        "null",
+        'The backend: a short name, an import string such as `"my_app.caching:factory"`, or the '
+        "object that it would name. Historical spellings (`SimpleCache`, "
+        "`flask_caching.backends.RedisCache`) work.",
+    )
+    no_null_warning = Setting(flag, False, "`True`: no warning where `CACHE_TYPE` is `null`.")
+    null_when_testing = Setting(
+        flag,
+        True,
+        "With `TESTING`, cache nothing. `False`: use the configured backend in tests too.",
+    )
+    args = Setting(sequence, (), "Positional arguments for the backend's factory.")
+    options = Setting(
+        mapping,
+        None,
+        "A dict of keyword arguments for it, over `default_timeout` and `threshold`.",
+    )
+    default_timeout = Setting(
+        seconds, 300, "How long values live where nothing else is said; 0 never expires."
+    )
+    plugins = Setting(_names, (), "Entry-point names of further plug-ins to load.")
+    response_policy = Setting(
+        text,
+        "safe",
+        'Which answers of views are stored: `"safe"`, those that are the same for everybody; '
+        '`"permissive"`, all; or the import string of a function that takes a response.',
+    )
+    source_check = Setting(
+        flag,
+        False,
+        "A function's source is part of its keys, so that a deployment that changes it starts "
+        "afresh.",
+    )
+    hash_method = Setting(
+        _hash_method,
+        hashlib.sha256,
+        "What hashes the long parts of keys.",
+        shown="`hashlib.sha256`",
+    )
+    enable_signals = Setting(
+        flag,
+        False,
+        "Send the signals `cache_view_hit`, `cache_view_miss`, `cache_memoize_hit` and "
+        "`cache_memoize_miss`.",
+    )
+    backend_timeout = Setting(positive_seconds, 0.25, "How long one operation may take.")
+    breaker_duration = Setting(
+        seconds, 5, "How long a backend that failed is left alone; 0: it is always tried."
+    )
+    ignore_errors = Setting(
+        flag,
+        False,
+        "`True`: `cache.get()` and its like treat a failed backend as an empty cache. `False`: "
+        "they raise `BackendError`. Decorators never raise because of a backend, except in debug "
+        "mode.",
+    )
+
+
+#: The settings of the core and their defaults.
+DEFAULTS: Final[dict[str, Any]] = {name: row.default for name, row in Settings.rows().items()}

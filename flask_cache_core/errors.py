@@ -27,6 +27,13 @@ This module imports nothing of the package.
 
 from __future__ import annotations
 
+import sys
+import warnings
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import FrameType
+
 __all__ = [
     "AmbiguousBackendError",
     "AmbiguousNameError",
@@ -46,6 +53,7 @@ __all__ = [
     "UnknownNameError",
     "UsageError",
     "ValueTooLargeError",
+    "warn",
 ]
 
 
@@ -119,3 +127,24 @@ class BackendError(CacheError, RuntimeError):
 
 class CacheWarning(UserWarning):
     """Something that works, but not as its author may think."""
+
+
+def warn(message: str) -> None:
+    """Warn with a `CacheWarning` that points at the first line outside of this library."""
+    frame = sys._getframe(1)  # noqa: SLF001 - documented, and the only way to the caller
+    while _is_ours(frame) and frame.f_back is not None:
+        frame = frame.f_back
+    warnings.warn_explicit(
+        message,
+        CacheWarning,
+        frame.f_code.co_filename,
+        frame.f_lineno,
+        frame.f_globals.get("__name__"),
+        frame.f_globals.setdefault("__warningregistry__", {}),
+    )
+
+
+def _is_ours(frame: FrameType) -> bool:
+    """Whether *frame* is of the core, of one of our plug-ins, or of what calls their hooks."""
+    package = str(frame.f_globals.get("__name__")).partition(".")[0]
+    return package.startswith("flask_cache_core") or package == "pluggy"

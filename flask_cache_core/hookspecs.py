@@ -28,9 +28,9 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 def flask_cache_backend(
     name: str, app: Flask, config: Mapping[str, Any], args: list[Any], kwargs: dict[str, Any]
 ) -> BaseCache | None:
-    """Build the backend that ``CACHE_TYPE`` calls *name* (lower case), or answer ``None``.
+    """Build the backend that ``CACHE_TYPE`` calls *name* (lower case), or return ``None``.
 
-    :param config: ``app.config`` with the defaults and the ``Cache``'s own config over it; a copy.
+    :param config: ``app.config`` over the defaults, the ``Cache``'s own config over both; a copy.
     :param args: a copy of ``CACHE_ARGS``.
     :param kwargs: ``default_timeout`` and ``threshold``, and ``CACHE_OPTIONS`` over them; a copy.
     """
@@ -38,8 +38,9 @@ def flask_cache_backend(
 
 @hookspec(firstresult=True)
 def flask_cache_adapt(client: object, config: Mapping[str, Any]) -> BaseCache | None:
-    """Wrap *client*, which a custom factory returned bare (a ``redis.Redis``, a
-    ``pylibmc.Client`` …), or answer ``None`` for what this plug-in does not know.
+    """Wrap *client*, which a custom factory returned bare, or return ``None`` for an unknown one.
+
+    The entry points ``flask_cache_core.clients`` say which plug-in is to be asked.
     """
 
 
@@ -51,4 +52,4 @@ def flask_cache_serializers() -> dict[str, type[Serializer]]:
 
 @hookspec
 def flask_cache_configured(app: Flask, cache: CacheBase, settings: Settings) -> None:
-    """Called at the end of ``init_app``: add metrics, panels, commands."""
+    """Called when ``init_app`` has set up *cache*: add metrics, panels, commands."""

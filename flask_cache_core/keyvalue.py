@@ -19,8 +19,8 @@ from .engine.lookup import Lookup
 from .engine.state import CacheStats
 from .engine.values import valid_values
 from .keys.builders import check_key
+from .options import to_seconds
 from .storage.entry import Entry, Variants
-from .timeouts import to_seconds
 from .typing import MISSING, Timeout
 from .web.stored import restored
 

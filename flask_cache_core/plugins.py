@@ -8,9 +8,8 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
-import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pluggy
 
@@ -23,14 +22,19 @@ from .errors import (
     NotACacheError,
     UnknownBackendError,
 )
-from .hookspecs import PROJECT, hookimpl
+from .hookspecs import PROJECT
+from .legacy import accepted, called, spellings
 from .storage.base import BaseCache
-from .typing import Serializer
 
 if TYPE_CHECKING:
     from flask import Flask
+    from importlib_metadata import EntryPoint
 
     from .storage.base import Factory
+    from .typing import Serializer
+
+#: The group of the plug-ins that know a client: named like the package that it comes from.
+CLIENTS: Final = f"{PROJECT}.clients"
 
 #: The short names of our own plug-ins, and the extra of the core that brings each.
 OUR_EXTRAS: Final = {
@@ -43,10 +47,20 @@ OUR_EXTRAS: Final = {
     "spreadsaslmemcached": "spreadsas",
     "filesystem": "filesystem",
 }
-_HISTORICAL_MODULES: Final = re.compile(
-    r"^(flask_caching\.backends|flask_cache\.backends|flask\.ext\.cache\.backends"
-    r"|werkzeug\.contrib\.cache)\.(\w+\.)?(?P<name>\w+)$"
-)
+
+
+class Order(NamedTuple):
+    """What a backend is built from. Whoever builds gets copies of it."""
+
+    app: Flask
+    config: Mapping[str, Any]
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+
+    @property
+    def wanted(self) -> Mapping[str, Any]:
+        """The part of *kwargs* that the app gave itself."""
+        return self.config.get("CACHE_OPTIONS") or {}
 
 
 class Registry:
@@ -56,6 +70,8 @@ class Registry:
         self._manager = pluggy.PluginManager(PROJECT)
         self._manager.add_hookspecs(hookspecs)
         self._manager.register(backends, "flask_cache_core.backends")
+        #: What entry points gave that is no plug-in: a factory or a cache class, by name.
+        self._factories: dict[str, Factory | type] = {}
 
     @property
     def hook(self) -> pluggy.HookRelay:
@@ -66,10 +82,10 @@ class Registry:
         self._manager.register(plugin, name)
 
     def load(self, name: str) -> bool:
-        """Load and register the one entry point called *name*; whether there is one."""
-        if self._manager.has_plugin(_plugin_name(name)):
+        """Load the one entry point called *name*; whether there is one."""
+        if name in self._factories or self._manager.has_plugin(_plugin_name(name)):
             return True
-        found = _entry_points(name)
+        found = [point for point in _entry_points(PROJECT) if point.name.lower() == name]
         if not found:
             return False
         if len(found) > 1:
@@ -78,10 +94,16 @@ class Registry:
                 f"Both {owners} offer a cache backend called {name!r}. Uninstall one of them, or "
                 "set CACHE_TYPE to the import string of the one that you mean."
             )
-        plugin = _as_plugin(_loaded(found[0]), name)
+        loaded = _loaded(found[0])
+        if isinstance(loaded, type) or inspect.isfunction(loaded):
+            self._factories[name] = loaded
+        else:
+            self._add(loaded, name)
+        return True
+
+    def _add(self, plugin: object, name: str) -> None:
         if not self._manager.is_registered(plugin):  # one module may answer to several names
             self._manager.register(plugin, _plugin_name(name))
-        return True
 
     def resolve(
         self,
@@ -91,70 +113,59 @@ class Registry:
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
     ) -> BaseCache:
-        """Build the backend that *cache_type* names. Raises one of the `ConfigError` family."""
+        """Build the backend that *cache_type* names. Raise one of the `ConfigError` family."""
         try:
-            return self._resolve(cache_type, _Build(app, config, args, kwargs))
+            return self._resolve(cache_type, Order(app, config, args, kwargs))
         except TypeError as error:
             raise ConfigError(
                 f"CACHE_TYPE={cache_type!r} cannot be built with the given CACHE_ARGS and "
                 f"CACHE_OPTIONS: {error}"
             ) from error
 
-    def _resolve(self, cache_type: object, build: _Build) -> BaseCache:
+    def _resolve(self, cache_type: object, order: Order) -> BaseCache:
         if not isinstance(cache_type, str):
-            return self._from_object(cache_type, repr(cache_type), build)
-        names = _spellings(cache_type)
+            return self._from_object(cache_type, repr(cache_type), order)
+        names = spellings(cache_type)
         for name in names:
-            backend = self._by_name(name, build)
-            if backend is not None:
-                return self._checked(backend, cache_type, build.config)
+            made = self._by_name(name, order)
+            if made is not None:
+                return self._checked(made, cache_type, order.config)
         is_path = "." in cache_type or ":" in cache_type
         if is_path and not OUR_EXTRAS.keys() & set(names):  # the old libraries may be there, too
-            return self._from_object(_imported(cache_type), cache_type, build)
+            return self._from_object(_imported(cache_type), cache_type, order)
         raise UnknownBackendError(_unknown(cache_type))
 
-    def serializer(self, wanted: object) -> Serializer | None:
-        """``CACHE_SERIALIZER``: a name, a class or an object with ``dumps`` and ``loads``."""
-        if isinstance(wanted, str):
-            known: dict[str, type[Serializer]] = {}
-            for offered in self.hook.flask_cache_serializers():
-                known.update(offered)
-            if wanted not in known:
-                names = ", ".join(sorted(known)) or "none"
-                raise ConfigError(
-                    f"CACHE_SERIALIZER={wanted!r} is no serializer that a plug-in offers ({names})."
-                )
-            wanted = known[wanted]
-        try:
-            made = wanted() if isinstance(wanted, type) else wanted
-        except TypeError as error:
-            raise ConfigError(f"CACHE_SERIALIZER={wanted!r} cannot be built: {error}") from error
-        if made is None or isinstance(made, Serializer):
+    def _by_name(self, name: str, order: Order) -> object:
+        made = self._through_hook(name, order)
+        if made is not None or not self.load(name):
             return made
-        raise ConfigError(
-            f"CACHE_SERIALIZER={wanted!r} must be None, a name, or a class or object with "
-            "dumps(value) -> bytes and loads(bytes) -> value."
+        if name in self._factories:
+            return _built(self._factories[name], order)
+        return self._through_hook(name, order)
+
+    def _through_hook(self, name: str, order: Order) -> object:
+        made: object = self.hook.flask_cache_backend(
+            name=name,
+            app=order.app,
+            config=dict(order.config),
+            args=list(order.args),
+            kwargs=dict(order.kwargs),
         )
+        return made
 
-    def _by_name(self, name: str, build: _Build) -> BaseCache | None:
-        backend = build.through_hook(self.hook, name)
-        if backend is None and self.load(name):
-            backend = build.through_hook(self.hook, name)
-        return backend
-
-    def _from_object(self, found: object, label: str, build: _Build) -> BaseCache:
+    def _from_object(self, found: object, label: str, order: Order) -> BaseCache:
         if not callable(found):
             raise NotACacheError(
                 f"CACHE_TYPE={label!r} is {type(found).__name__}, neither a factory "
                 "(app, config, args, kwargs) nor a cache class."
             )
-        return self._checked(build.through_factory(found), label, build.config)
+        return self._checked(_built(found, order), label, order.config)
 
     def _checked(self, made: object, label: object, config: Mapping[str, Any]) -> BaseCache:
         if isinstance(made, BaseCache):
             return made
         if made is not None:
-            self._load_adapter(made)
+            self._load_plugins_for(made)
             adapted: BaseCache | None = self.hook.flask_cache_adapt(client=made, config=config)
             if adapted is not None:
                 return adapted
@@ -163,107 +174,55 @@ class Registry:
             "get, set or delete. Return a flask_cache_core.BaseCache, or an object with that API."
         )
 
-    def _load_adapter(self, client: object) -> None:
-        """Load the plug-in named like the package that a bare client comes from."""
+    def _load_plugins_for(self, client: object) -> None:
+        """Load the plug-ins that know the package which a bare client comes from."""
         package = type(client).__module__.partition(".")[0].lstrip("_")
-        name = {"pylibmc": "memcached", "pymemcache": "memcached", "memcache": "memcached"}.get(
-            package, package
+        for point in _entry_points(CLIENTS):
+            if point.name == package:
+                self._add(_loaded(point), f"{CLIENTS}:{point.value}")
+
+    def serializer(self, name: str) -> type[Serializer]:
+        """Return the serializer that a plug-in offers under *name*. Raise `ConfigError`."""
+        known: dict[str, type[Serializer]] = {}
+        for offered in self.hook.flask_cache_serializers():
+            known.update(offered)
+        if name not in known:
+            names = ", ".join(sorted(known)) or "none"
+            raise ConfigError(
+                f"CACHE_SERIALIZER={name!r} is no serializer that a plug-in offers ({names})."
+            )
+        return known[name]
+
+
+def _built(found: Callable[..., object], order: Order) -> object:
+    """Call a factory, or the class of a cache."""
+    app, config, args, kwargs = order
+    if not isinstance(found, type):
+        return called(
+            lambda given: found(app, dict(config), list(args), given), kwargs, order.wanted
         )
-        self.load(name)
-
-
-class _Build:
-    """One attempt after another at building a backend, each with arguments of its own."""
-
-    def __init__(
-        self,
-        app: Flask,
-        config: Mapping[str, Any],
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-    ) -> None:
-        self.app = app
-        self.config = config
-        self._args = args
-        self._kwargs = kwargs
-
-    def through_hook(self, hook: pluggy.HookRelay, name: str) -> BaseCache | None:
-        backend: BaseCache | None = hook.flask_cache_backend(
-            name=name,
-            app=self.app,
-            config=dict(self.config),
-            args=list(self._args),
-            kwargs=dict(self._kwargs),
-        )
-        return backend
-
-    def through_factory(self, found: Callable[..., Any]) -> object:
-        if isinstance(found, type):
-            if issubclass(found, BaseCache):
-                kwargs = self._accepted(found)
-                return found.factory(self.app, dict(self.config), list(self._args), kwargs)
-            return found(*self._args, **self._accepted(found))
-        return self._call(found)
-
-    def _call(self, factory: Factory) -> object:
-        """A factory passes ``kwargs`` on to a class that may or may not take a threshold."""
-        kwargs = dict(self._kwargs)
-        while True:
-            try:
-                return factory(self.app, dict(self.config), list(self._args), dict(kwargs))
-            except TypeError as error:
-                refused = next((name for name in _COMMON if f"'{name}'" in str(error)), None)
-                if refused is None or refused not in kwargs or refused in self._own_options():
-                    raise
-                del kwargs[refused]
-
-    def _accepted(self, kind: type) -> dict[str, Any]:
-        """``kwargs`` without the common ones that the class does not name."""
-        try:
-            parameters = set(inspect.signature(kind).parameters)
-        except (TypeError, ValueError):
-            parameters = set()
-        own = self._own_options()
-        return {
-            name: value
-            for name, value in self._kwargs.items()
-            if name in own or name in parameters or name not in _COMMON
-        }
-
-    def _own_options(self) -> Mapping[str, Any]:
-        return self.config.get("CACHE_OPTIONS") or {}
-
-
-#: What every factory is offered, whether its class takes it or not.
-_COMMON: Final = ("threshold", "default_timeout")
+    taken = accepted(found, kwargs, order.wanted)
+    if issubclass(found, BaseCache):
+        return found.factory(app, dict(config), list(args), taken)
+    return found(*args, **taken)
 
 
 def _plugin_name(name: str) -> str:
     return f"entry-point:{name}"
 
 
-def _spellings(cache_type: str) -> list[str]:
-    """The short names that *cache_type* may stand for, the likeliest first."""
-    historical = _HISTORICAL_MODULES.match(cache_type)
-    name = (historical["name"] if historical else cache_type).lower()
-    if "." in name or ":" in name:
-        return []
-    short = name.removesuffix("cache")
-    return [name, short] if short and short != name else [name]
-
-
-def _entry_points(name: str) -> list[Any]:
+def _entry_points(group: str) -> list[EntryPoint]:
     from importlib_metadata import entry_points  # scans the disk: only where a name is looked up
 
-    return [point for point in entry_points(group=PROJECT) if point.name.lower() == name]
+    return list(entry_points(group=group))
 
 
-def _owner(point: Any) -> str:
+def _owner(point: EntryPoint) -> str:
     dist = point.dist
     return f"{dist.name} {dist.version}" if dist is not None else point.value
 
 
-def _loaded(point: Any) -> object:
+def _loaded(point: EntryPoint) -> object:
     try:
         loaded: object = point.load()
     except Exception as error:
@@ -272,34 +231,6 @@ def _loaded(point: Any) -> object:
             f"cannot be loaded: {type(error).__name__}: {error}"
         ) from error
     return loaded
-
-
-def _as_plugin(loaded: Any, name: str) -> object:
-    """A plug-in as it is; a factory or a cache class as a plug-in that answers to *name*."""
-    if isinstance(loaded, type) or inspect.isfunction(loaded):
-        return _FactoryPlugin(loaded, name)
-    return loaded
-
-
-class _FactoryPlugin:
-    """The plug-in around an entry point that names a factory or a `BaseCache` subclass."""
-
-    def __init__(self, factory: Callable[..., Any], name: str) -> None:
-        self._factory = factory
-        self._name = name
-
-    @hookimpl
-    def flask_cache_backend(
-        self,
-        name: str,
-        app: Flask,
-        config: Mapping[str, Any],
-        args: list[Any],
-        kwargs: dict[str, Any],
-    ) -> object:
-        if name != self._name:
-            return None
-        return _Build(app, config, tuple(args), kwargs).through_factory(self._factory)
 
 
 def _imported(path: str) -> object:
@@ -331,10 +262,8 @@ def _imported(path: str) -> object:
 
 def _unknown(cache_type: str) -> str:
     """What is installed, what is nearest, and what to install."""
-    from importlib_metadata import entry_points
-
-    installed = {"null", "simple"} | {point.name for point in entry_points(group=PROJECT)}
-    names = _spellings(cache_type) or [cache_type.rpartition(".")[2].lower()]
+    installed = {"null", "simple"} | {point.name for point in _entry_points(PROJECT)}
+    names = spellings(cache_type) or [cache_type.rpartition(".")[2].lower()]
     text = [f"CACHE_TYPE={cache_type!r} is not an installed cache backend."]
     nearest = difflib.get_close_matches(names[-1], installed | OUR_EXTRAS.keys(), n=1)
     ours = next((name for name in (*names, *nearest) if name in OUR_EXTRAS), None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
-from typing import Any, Final, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Final, Literal, Protocol, TypeAlias, runtime_checkable
 
 __all__ = ["MISSING", "HashMethod", "LockMode", "Missing", "QueryArgs", "Serializer", "Timeout"]
 
@@ -31,8 +31,15 @@ MISSING: Final = Missing.MISSING
 #: Seconds, or a timedelta. 0 never expires.
 Timeout: TypeAlias = int | float | timedelta
 
-#: ``hashlib.sha256`` and its like: bytes in, an object with ``hexdigest()`` out.
-HashMethod: TypeAlias = Callable[[bytes], Any]
+
+class Digest(Protocol):
+    """What a hash constructor makes, as far as keys need it."""
+
+    def hexdigest(self) -> str: ...
+
+
+#: ``hashlib.sha256`` and its like.
+HashMethod: TypeAlias = Callable[[bytes], Digest]
 
 LockMode: TypeAlias = Literal["local", "distributed", False]
 

@@ -11,8 +11,8 @@ import pytest
 
 from flask_cache_core import CacheError
 from flask_cache_core.errors import InvalidTimeoutError
+from flask_cache_core.options import to_seconds
 from flask_cache_core.storage.entry import Entry, expiry
-from flask_cache_core.timeouts import to_seconds
 
 
 @pytest.mark.parametrize(

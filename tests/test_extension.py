@@ -207,6 +207,31 @@ def test_plug_ins_are_told_of_an_app_that_is_set_up(app: Flask) -> None:
     assert cache.get("from the hook") == 1
 
 
+class Refusing:
+    """A plug-in that fails."""
+
+    @hookimpl
+    def flask_cache_configured(self, app: Flask, cache: Cache, settings: Any) -> None:
+        raise LookupError("no licence")
+
+
+def test_a_plug_in_that_fails_leaves_everything_as_it_was(app: Flask) -> None:
+    cache = Cache(app, config=SIMPLE)
+    cache.set("k", 1)
+    before = {name: dict(app.extensions[name]) for name in ("cache", "flask_cache_core")}
+    plugin, other = Refusing(), Flask("other")
+    registry.register(plugin)
+    try:
+        for failing in (app, other):
+            with pytest.raises(LookupError, match="no licence"):
+                cache.init_app(failing)
+    finally:
+        registry._manager.unregister(plugin)
+    assert {name: dict(app.extensions[name]) for name in before} == before
+    assert not other.extensions
+    assert cache.get("k") == 1, "it serves one app, so that no context is needed"
+
+
 def test_a_warning_that_is_an_error_leaves_the_app_as_it_was(app: Flask) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -18,14 +18,14 @@ CORE = ROOT / "flask_cache_core"
 #: package itself holds public names only, and stands above all.
 LAYERS = """
     extension testing backend settings
-    keyvalue decorating plugins
+    keyvalue decorating plugins strays
     decorators backends
     web hookspecs legacy
     apps
     engine
     storage
     keys config
-    timeouts
+    options
     errors typing signals
 """
 HEIGHT = {

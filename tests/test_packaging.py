@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from distributions import PLUGINS, PROJECTS, ROOT, Environment, built, described, run
 
+from flask_cache_core.plugins import CLIENTS
+
 RESOLVE = """
 from flask import Flask
 from flask_cache_core import Cache
@@ -51,8 +53,16 @@ def test_a_plug_in_offers_its_short_names_in_the_one_group(dist: Path, project: 
         text = archive.read(name).decode()
     points = configparser.ConfigParser()
     points.read_string(text)
-    assert points.sections() == ["flask_cache_core"]
+    assert {"flask_cache_core"} <= set(points) - {"DEFAULT"} <= {"flask_cache_core", CLIENTS}
     assert len(points["flask_cache_core"]) >= 1
+
+
+@pytest.mark.parametrize(
+    ("project", "clients"),
+    [("redis", {"redis"}), ("memcached", {"pylibmc", "pymemcache", "memcache"})],
+)
+def test_a_plug_in_says_which_clients_it_adapts(project: str, clients: set[str]) -> None:
+    assert described(project)["entry-points"][CLIENTS].keys() == clients
 
 
 def test_each_extra_of_the_core_brings_the_plug_in_of_its_name() -> None:

@@ -63,6 +63,23 @@ MODULES = {
         def flask_cache_configured(app, cache, settings):
             configured.append((app.name, settings.type))
     """,
+    "acme_client": """
+        class Client:
+            size = 5
+        def factory(app, config, args, kwargs):
+            return Client()
+        class Stranger:
+            pass
+    """,
+    "acme_adapting": """
+        import flask_cache_core
+        from acme_class import AcmeCache
+        from acme_client import Client
+        @flask_cache_core.hookimpl
+        def flask_cache_adapt(client, config):
+            if isinstance(client, Client):
+                return AcmeCache("adapted", size=client.size)
+    """,
     "acme_broken": "import no_such_module_at_all",
     "acme_failing": "raise LookupError('no licence')",
 }
@@ -86,6 +103,12 @@ DISTRIBUTIONS: dict[str, dict[str, str]] = {
     "impostor": {"simple": "acme_broken", "null": "acme_broken"},
 }
 
+#: The group `flask_cache_core.clients`: which plug-in knows the clients of which package.
+CLIENTS: dict[str, dict[str, str]] = {
+    "acme-adapting": {"acme_client": "acme_adapting"},
+    "acme-unwanted": {"acme_other": "acme_broken"},
+}
+
 ATTEMPTS: dict[str, dict[str, Any]] = {
     "a class": {"CACHE_TYPE": "acme", "CACHE_ARGS": [1], "CACHE_OPTIONS": {"size": 2}},
     "a class by its old spelling": {"CACHE_TYPE": "AcmeCache"},
@@ -99,6 +122,8 @@ ATTEMPTS: dict[str, dict[str, Any]] = {
     "a broken one": {"CACHE_TYPE": "broken"},
     "a failing one": {"CACHE_TYPE": "failing"},
     "one that is not there": {"CACHE_TYPE": "absent"},
+    "a bare client": {"CACHE_TYPE": "acme_client.factory"},
+    "a bare stranger": {"CACHE_TYPE": "acme_client.Stranger"},
     "a broken further one": {"CACHE_TYPE": "simple", "CACHE_PLUGINS": ["broken"]},
     "one of two": {"CACHE_TYPE": "twice"},
     "the embedded one": {"CACHE_TYPE": "simple"},
@@ -138,18 +163,26 @@ json.dump(told, sys.stdout)
 """
 
 
+def install(site: Path, name: str, group: str, points: Mapping[str, str]) -> None:
+    info = site / f"{name.replace('-', '_')}-1.2.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n")
+    lines = [f"{point} = {target}" for point, target in points.items()]
+    (info / "entry_points.txt").write_text("\n".join([f"[{group}]", *lines]))
+
+
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
     """What became of each attempt, with the distributions installed."""
     site = tmp_path_factory.mktemp("site")
     for name, text in MODULES.items():
         (site / f"{name}.py").write_text(textwrap.dedent(text))
-    for name, points in DISTRIBUTIONS.items():
-        info = site / f"{name.replace('-', '_')}-1.2.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n")
-        lines = [f"{point} = {target}" for point, target in points.items()]
-        (info / "entry_points.txt").write_text("\n".join(["[flask_cache_core]", *lines]))
+    for group, distributions in (
+        ("flask_cache_core", DISTRIBUTIONS),
+        ("flask_cache_core.clients", CLIENTS),
+    ):
+        for name, points in distributions.items():
+            install(site, name, group, points)
     run = subprocess.run(
         [sys.executable, "-c", PROGRAM],
         input=json.dumps(ATTEMPTS),
@@ -237,6 +270,19 @@ def test_a_factory_that_makes_no_cache_is_told(told: Mapping[str, Any]) -> None:
     assert "'odd'" in told["no cache"]["text"]
 
 
+def test_a_bare_client_is_adapted_by_the_plug_in_that_says_that_it_knows_it(
+    told: Mapping[str, Any],
+) -> None:
+    adapted = told["a bare client"]
+    assert (adapted["kind"], adapted["args"], adapted["kwargs"]) == (
+        "AcmeCache",
+        ["adapted"],
+        {"size": 5},
+    )
+    assert "acme_adapting" in adapted["new"]
+    assert "Stranger" in told["a bare stranger"]["text"]
+
+
 def test_a_plug_in_that_does_not_answer_to_its_name_is_told(told: Mapping[str, Any]) -> None:
     assert told["a plug-in that does not answer"]["error"] == "UnknownBackendError"
 
@@ -255,7 +301,7 @@ def test_a_serializer_has_a_name(told: Mapping[str, Any]) -> None:
 
 def test_every_error_is_of_one_family_and_leaves_the_app_alone(told: Mapping[str, Any]) -> None:
     failed = [value for value in told.values() if isinstance(value, dict) and "error" in value]
-    assert len(failed) == 9
+    assert len(failed) == 10
     for value in failed:
         assert {"ConfigError", "CacheError", "ValueError"} <= set(value["is"])
         assert value["untouched"]
@@ -529,7 +575,6 @@ def test_historical_null(app: Flask) -> None:
         ("collections.Counter", ConfigError, "Counter"),
         (["simple"], NotACacheError, "list"),
         (5, NotACacheError, "int"),
-        (None, NotACacheError, "NoneType"),
         (".", UnknownBackendError, "CACHE_TYPE"),
         (":", UnknownBackendError, "CACHE_TYPE"),
         ("a..b", UnknownBackendError, "CACHE_TYPE"),

@@ -162,7 +162,7 @@ class Visit:
 def policies() -> Iterator[Policy]:
     for lock in ("local", "distributed", False):
         for grace in (0, 60):
-            yield Policy(lock, 10, grace, grace, 0, 0)  # type: ignore[arg-type]
+            yield Policy(lock=lock, stale_while_revalidate=grace, stale_if_error=grace)
 
 
 class Play:

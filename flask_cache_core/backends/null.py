@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..options import Options
 from ..storage.base import BaseCache
 from ..typing import Timeout
 
@@ -17,7 +18,7 @@ class NullCache(BaseCache):
 
     in_process = True
     stores = False
-    settings = frozenset()
+    options = Options
 
     @classmethod
     def factory(

@@ -22,7 +22,8 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ConfigError
+from ..config import BackendSettings
+from ..options import Options
 from ..storage.base import BaseCache, Batch
 from ..storage.copying import IMMUTABLE, freeze, is_pickled, thaw
 from ..storage.entry import Entry
@@ -33,6 +34,12 @@ if TYPE_CHECKING:
 
 
 logger = logging.getLogger("flask_cache_core")
+
+
+class SimpleOptions(Options):
+    """The settings of `SimpleCache`."""
+
+    threshold = BackendSettings.threshold
 
 
 class SimpleCache(BaseCache):
@@ -46,15 +53,11 @@ class SimpleCache(BaseCache):
 
     atomic_add = True
     in_process = True
-    settings = frozenset({"CACHE_THRESHOLD"})
+    options = SimpleOptions
 
     def __init__(self, threshold: int = 500, default_timeout: Timeout | None = None) -> None:
         super().__init__(default_timeout)
-        if not isinstance(threshold, int) or threshold < 1:
-            raise ConfigError(
-                f"CACHE_THRESHOLD must be a whole number of entries >= 1, not {threshold!r}."
-            )
-        self._threshold = threshold
+        self._threshold = SimpleOptions.threshold.checked(threshold)
         self._items: OrderedDict[str, tuple[float, object, bool]] = OrderedDict()
         self._expiries = _Expiries()
         self.lock = threading.RLock()

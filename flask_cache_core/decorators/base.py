@@ -27,7 +27,7 @@ from flask import Request
 from ..engine.call import Raised
 from ..engine.lookup import Lookup, try_hit
 from ..engine.reading import FastMiss
-from ..timeouts import to_seconds
+from ..options import to_seconds
 
 if TYPE_CHECKING:
     from ..apps import AppState, CacheBase

@@ -41,7 +41,7 @@ from ..keys.requests import (
     VaryOnOption,
     headers_text,
 )
-from ..timeouts import to_seconds
+from ..options import to_seconds
 from ..typing import HashMethod, QueryArgs, Timeout
 from ..web.policy import ResponsePolicy, policy_of
 from ..web.stored import StoredAbort, restored

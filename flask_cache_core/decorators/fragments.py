@@ -19,7 +19,7 @@ from ..errors import InvalidTimeoutError, NotInitializedError
 from ..keys.arguments import Identities
 from ..keys.builders import digest, fragment_key
 from ..keys.identity import holds_address
-from ..timeouts import to_seconds
+from ..options import to_seconds
 from ..typing import Timeout
 from .predicates import tag_versions
 

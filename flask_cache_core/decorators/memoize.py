@@ -17,7 +17,7 @@ from ..errors import ConfigError, UsageError
 from ..keys.arguments import CallShape
 from ..keys.builders import MEMO, digest, function_version, instance_version
 from ..keys.functions import source_digest
-from ..timeouts import to_seconds
+from ..options import to_seconds
 from ..typing import HashMethod, Timeout
 from .base import Awaited, Bound, BoundCoroutine, Decorated, Prepared
 from .predicates import Condition, Tags, TagsOption

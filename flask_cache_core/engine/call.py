@@ -7,16 +7,11 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol, TypedDict, TypeVar
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar, Generic, NamedTuple, Protocol, Self, TypeVar
 
-from ..errors import ConfigError, UsageError
-from ..timeouts import to_seconds
-from ..typing import LockMode, Timeout
-
-if TYPE_CHECKING:
-    from ..config import Settings
+from ..config import FlightOptions, FlightSettings
 
 __all__ = [
     "Call",
@@ -32,62 +27,31 @@ __all__ = [
 T = TypeVar("T")
 
 
-class FlightOptions(TypedDict, total=False):
-    """How a decorator's values are computed and kept; each defaults to a ``CACHE_*`` setting."""
+class Policy(FlightSettings):
+    """`FlightOptions` with nothing left open. Durations are in seconds.
 
-    lock: LockMode
-    lock_timeout: Timeout
-    stale_while_revalidate: Timeout
-    stale_if_error: Timeout
-    jitter: float
-    beta: float
+    :ivar grace: seconds that an entry is kept beyond its time.
+    :ivar minds_hits: a hit is more than its value: it may be early, or is to be remembered.
+    """
 
+    grace: float
+    minds_hits: bool
 
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """`FlightOptions` with nothing left open. Durations are in seconds."""
+    def __init__(self, config: Mapping[str, object] = MappingProxyType({}), /, **values: object):
+        super().__init__(config, **values)
+        self._derive()
 
-    lock: LockMode
-    lock_timeout: float
-    stale_while_revalidate: float
-    stale_if_error: float
-    jitter: float
-    beta: float
-    grace: float = field(init=False)
-    """Seconds that an entry is kept beyond its time."""
-    minds_hits: bool = field(init=False)
-    """Whether a hit is more than its value: it may be early, or is to be remembered."""
+    @classmethod
+    def of(cls, options: FlightOptions, settings: FlightSettings) -> Self:
+        made = super().of(options, settings)
+        made._derive()  # noqa: SLF001 - an instance of its own
+        return made
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "grace", max(self.stale_while_revalidate, self.stale_if_error))
+    def _derive(self) -> None:
+        """Once, since reading is on the way of every miss, and instances never change."""
+        grace = max(self.stale_while_revalidate, self.stale_if_error)
+        object.__setattr__(self, "grace", grace)
         object.__setattr__(self, "minds_hits", bool(self.beta or self.stale_if_error))
-
-    @classmethod
-    def check(cls, options: FlightOptions) -> None:
-        """Raise for options that are unknown or wrong, before any app is known."""
-        unknown = sorted(options.keys() - FlightOptions.__annotations__.keys())
-        if unknown:
-            raise UsageError(f"unexpected keyword arguments: {', '.join(unknown)}")
-        if options.get("lock", "local") not in ("local", "distributed", False):
-            raise ConfigError(
-                f"lock must be 'local', 'distributed' or False, not {options.get('lock')!r}."
-            )
-        durations: list[Any] = [value for name, value in options.items() if name != "lock"]
-        for value in durations:
-            to_seconds(value, 0)
-
-    @classmethod
-    def of(cls, options: FlightOptions, settings: Settings) -> Policy:
-        return cls(
-            lock=options.get("lock", settings.lock),
-            lock_timeout=to_seconds(options.get("lock_timeout"), settings.lock_timeout),
-            stale_while_revalidate=to_seconds(
-                options.get("stale_while_revalidate"), settings.stale_while_revalidate
-            ),
-            stale_if_error=to_seconds(options.get("stale_if_error"), settings.stale_if_error),
-            jitter=to_seconds(options.get("jitter"), settings.jitter),
-            beta=to_seconds(options.get("beta"), settings.beta),
-        )
 
     @property
     def lease(self) -> float:

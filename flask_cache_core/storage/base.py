@@ -11,13 +11,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 
-from ..timeouts import to_seconds
+from ..options import to_seconds
 from ..typing import MISSING, Timeout
 
 if TYPE_CHECKING:
     from flask import Flask
 
     from ..config import Settings
+    from ..options import Options
 
 __all__ = ["BaseCache", "Batch", "Factory"]
 
@@ -53,7 +54,7 @@ class BaseCache(ABC):
     :cvar multi_get: `get_many` takes one round trip, whatever the number of keys.
     :cvar stores: it holds what is put into it; where it does not, nothing is ever looked up.
     :cvar in_process: no operation can block or fail; such a backend needs no guard.
-    :cvar settings: the ``CACHE_*`` names that it reads; ``None`` where it does not say.
+    :cvar options: the table of the settings that it reads; ``None`` where it does not say.
     """
 
     shared: ClassVar[bool] = False
@@ -61,7 +62,7 @@ class BaseCache(ABC):
     multi_get: ClassVar[bool] = False
     stores: ClassVar[bool] = True
     in_process: ClassVar[bool] = False
-    settings: ClassVar[frozenset[str] | None] = None
+    options: ClassVar[type[Options] | None] = None
 
     default_timeout: float = 300
 

@@ -7,12 +7,13 @@ means.
 from __future__ import annotations
 
 import logging
-import warnings
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..errors import CacheWarning, DecodeError
+from ..config import BackendSettings
+from ..errors import DecodeError, warn
+from ..options import Options
 from ..typing import MISSING, Timeout
 from .base import BaseCache, Batch
 
@@ -20,9 +21,20 @@ if TYPE_CHECKING:
     from ..config import Settings
     from .codec import Codec
 
-__all__ = ["ByteStore"]
+__all__ = ["ByteStore", "ByteStoreOptions"]
 
 logger = logging.getLogger("flask_cache_core")
+
+
+class ByteStoreOptions(Options):
+    """What every store of bytes reads. A backend's own table is a subclass of this one."""
+
+    key_prefix = BackendSettings.key_prefix
+    clear_all = BackendSettings.clear_all
+    secret_keys = BackendSettings.secret_keys
+    serializer = BackendSettings.serializer
+    compression = BackendSettings.compression
+    compress_min = BackendSettings.compress_min
 
 
 class ByteStore(BaseCache):
@@ -45,9 +57,7 @@ class ByteStore(BaseCache):
 
     shared = True
     multi_get = True
-    settings: ClassVar[frozenset[str]] = frozenset(  # pyright: ignore[reportIncompatibleVariableOverride]
-        {"CACHE_KEY_PREFIX", "CACHE_SERIALIZER", "CACHE_COMPRESSION", "CACHE_CLEAR_ALL"}
-    )
+    options: ClassVar[type[Options] | None] = ByteStoreOptions
 
     #: Bytes that one value may take, or ``None``. Larger ones are refused with one warning.
     max_value_bytes: int | None = None
@@ -194,11 +204,9 @@ class ByteStore(BaseCache):
     def clear(self) -> bool:
         if self.delimited_prefix or self.clear_all:
             return self.clear_prefix()
-        warnings.warn(
+        warn(
             "CACHE_KEY_PREFIX is empty, so clear() would delete everything in the store and was "
-            "not done. Set a prefix, or CACHE_CLEAR_ALL=True.",
-            CacheWarning,
-            stacklevel=2,
+            "not done. Set a prefix, or CACHE_CLEAR_ALL=True."
         )
         return False
 
@@ -245,12 +253,10 @@ class ByteStore(BaseCache):
         """
         self.rejected += 1
         if self.rejected == 1:
-            warnings.warn(
+            warn(
                 f"{type(self).__name__} takes values of up to {self.max_value_bytes} bytes; one of "
                 f"{size} bytes was not stored. Others are only counted (cache.stats().rejected). "
-                "Cache less, set CACHE_COMPRESSION, or choose a backend for large values.",
-                CacheWarning,
-                stacklevel=2,
+                "Cache less, set CACHE_COMPRESSION, or choose a backend for large values."
             )
         self.remove_bytes([address])
 

@@ -11,7 +11,7 @@ from flask import Flask
 from werkzeug.exceptions import HTTPException, default_exceptions
 from werkzeug.wrappers import Response
 
-from ..timeouts import to_seconds
+from ..options import to_seconds
 from ..typing import Timeout
 
 __all__ = ["CachedResponse", "StoredAbort", "StoredResponse", "restored"]

@@ -15,8 +15,9 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flask_cache_core.backend import Batch, ByteStore
-from flask_cache_core.errors import BackendError, ConfigError
+from flask_cache_core.backend import Batch, ByteStore, ByteStoreOptions
+from flask_cache_core.errors import BackendError
+from flask_cache_core.settings import Setting, Settings, WantedError
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -48,6 +49,23 @@ DELETE FROM cache WHERE address IN
 _DECIMAL = re.compile(rb"-?[0-9]+")
 
 
+def _file(value: object) -> Path:
+    if value and isinstance(value, (str, os.PathLike)):
+        path = Path(value)
+        if path.parent.is_dir() and not path.is_dir():
+            return path
+    raise WantedError("a file in a directory that exists")
+
+
+class SQLiteOptions(ByteStoreOptions):
+    """The settings that `SQLiteCache` reads, beside those of every store of bytes."""
+
+    sqlite_path = Setting(
+        _file, None, "The file. Its directory must exist. Made with mode 0600.", shown="required"
+    )
+    backend_timeout = Settings.backend_timeout
+
+
 class SQLiteCache(ByteStore):
     """Values in one SQLite file, shared by the processes of one host.
 
@@ -56,7 +74,7 @@ class SQLiteCache(ByteStore):
     """
 
     atomic_add = True
-    settings = ByteStore.settings | {"CACHE_SQLITE_PATH"}
+    options = SQLiteOptions
 
     def __init__(
         self,
@@ -77,13 +95,9 @@ class SQLiteCache(ByteStore):
     def factory(
         cls, app: Flask, config: Mapping[str, Any], args: list[Any], kwargs: dict[str, Any]
     ) -> SQLiteCache:
-        path = config.get("CACHE_SQLITE_PATH")
-        if not path or not Path(path).parent.is_dir() or Path(path).is_dir():
-            raise ConfigError(
-                f"CACHE_SQLITE_PATH must be a file in a directory that exists, not {path!r}."
-            )
-        kwargs.setdefault("patience", config["CACHE_BACKEND_TIMEOUT"])
-        return cls(path, *args, **kwargs)
+        options = SQLiteOptions(config)
+        kwargs.setdefault("patience", options.backend_timeout)
+        return cls(options.sqlite_path, *args, **kwargs)
 
     def where(self) -> str:
         return f"{self._path} (CACHE_SQLITE_PATH)"

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from flask_cache_core import hookimpl
 
 from .backend import FileSystemCache
+from .configuring import FileSystemOptions
 
 if TYPE_CHECKING:
     from flask import Flask
 
-__all__ = ["FileSystemCache", "flask_cache_backend"]
+__all__ = ["FileSystemCache", "FileSystemOptions", "flask_cache_backend"]
 
 
 @hookimpl

@@ -10,12 +10,10 @@ import hashlib
 import logging
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from itertools import islice
 from math import inf
-from pathlib import Path
 from time import sleep, time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
@@ -24,8 +22,16 @@ from flask_cache_core.backend import Batch, ByteStore
 from flask_cache_core.errors import BackendError, ConfigError
 from flask_cache_core.typing import Timeout
 
+from .configuring import (
+    FileSystemOptions,
+    HashMethod,
+    checked_mode,
+    checked_threshold,
+    digest_by,
+    made_directory,
+)
 from .files import LONGEST_PAUSE, Files
-from .ledger import DIGEST_SIZE, PAGE, Ledger
+from .ledger import PAGE, Ledger
 from .store import Change, Limits, Reader, UnsureError
 
 if TYPE_CHECKING:
@@ -57,12 +63,7 @@ class FileSystemCache(ByteStore):
     """
 
     atomic_add = True
-    settings = ByteStore.settings | {
-        "CACHE_DIR",
-        "CACHE_THRESHOLD",
-        "CACHE_FILE_HASH_METHOD",
-        "CACHE_MAX_BYTES",
-    }
+    options = FileSystemOptions
 
     def __init__(
         self,
@@ -70,18 +71,20 @@ class FileSystemCache(ByteStore):
         threshold: int = 500,
         default_timeout: Timeout | None = None,
         mode: int = 0o600,
-        hash_method: Callable[[bytes], Any] = hashlib.sha256,
+        hash_method: HashMethod = hashlib.sha256,
         *,
         max_bytes: int | None = None,
         backend_timeout: float = 0.25,
         **options: Any,
     ) -> None:
         super().__init__(default_timeout=default_timeout, **options)
-        self._root = _checked_directory(cache_dir)
-        self._mode = _checked_mode(mode)
-        self._digest = _checked_hash(hash_method)
+        self._root = made_directory(FileSystemOptions.directory.checked(cache_dir))
+        self._mode = checked_mode(mode)
+        self._digest = digest_by(FileSystemOptions.file_hash_method.checked(hash_method))
         self._limits = Limits(
-            _checked_threshold(threshold), _checked_bytes(max_bytes), backend_timeout
+            checked_threshold(threshold),
+            FileSystemOptions.max_bytes.checked(max_bytes),
+            backend_timeout,
         )
         if max_bytes is not None:
             self.max_value_bytes = max(int(self._limits.apart) - 1024, PAGE // 2)
@@ -93,21 +96,17 @@ class FileSystemCache(ByteStore):
         cls, app: Flask, config: Mapping[str, Any], args: list[Any], kwargs: dict[str, Any]
     ) -> FileSystemCache:
         """Raises `ConfigError` where a setting is missing or wrong."""
-        if not config.get("CACHE_DIR"):
-            raise ConfigError(
-                "CACHE_TYPE='filesystem' needs CACHE_DIR: the directory for the cache's files, "
-                "for example os.path.join(app.instance_path, 'cache')."
-            )
+        settings = FileSystemOptions(config)
         options = {
-            "hash_method": config.get("CACHE_FILE_HASH_METHOD") or hashlib.sha256,
-            "max_bytes": config.get("CACHE_MAX_BYTES"),
-            "backend_timeout": config["CACHE_BACKEND_TIMEOUT"],
+            "hash_method": settings.file_hash_method,
+            "max_bytes": settings.max_bytes,
+            "backend_timeout": settings.backend_timeout,
             **kwargs,
         }
         for name in _POSITIONAL[: len(args)]:
             options.pop(name, None)
         try:
-            return cls(config["CACHE_DIR"], *args, **options)
+            return cls(settings.directory, *args, **options)
         except TypeError as error:
             raise ConfigError(
                 f"CACHE_ARGS or CACHE_OPTIONS do not suit CACHE_TYPE='filesystem': {error}. It "
@@ -292,65 +291,3 @@ def _turns(items: Iterable[Item]) -> Iterator[list[Item]]:
         turn = list(islice(rest, _TURN))
         if turn:
             sleep(LONGEST_PAUSE)
-
-
-def _checked_directory(cache_dir: str | os.PathLike[str]) -> str:
-    root = ""
-    try:
-        root = os.path.abspath(os.fsdecode(cache_dir))  # noqa: PTH100 - follows no link
-        _make_private(Path(root))
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"CACHE_DIR must be a path, not {cache_dir!r}.") from error
-    except (FileExistsError, NotADirectoryError) as error:
-        raise ConfigError(
-            f"CACHE_DIR={cache_dir!r} cannot be a directory: {error.filename!r} is a file. Name a "
-            "directory; it is created where it does not exist."
-        ) from error
-    except OSError:
-        pass  # permissions, a full disk: that can change, and the first use tells of it
-    return root
-
-
-def _make_private(directory: Path) -> None:
-    if not directory.is_dir():
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        directory.mkdir(mode=0o700, exist_ok=True)
-        directory.chmod(0o700)
-
-
-def _checked_mode(mode: int) -> int:
-    if isinstance(mode, int) and mode & 0o600 == 0o600 and mode <= 0o777:
-        return mode
-    raise ConfigError(
-        f"CACHE_OPTIONS['mode'] must be permission bits that let the owner read and write, such "
-        f"as 0o600, not {mode!r}."
-    )
-
-
-def _checked_hash(method: Callable[[bytes], Any]) -> Callable[[bytes], bytes]:
-    digest = partial(_digest, method)
-    try:
-        digest(b"")
-    except Exception as error:
-        raise ConfigError(
-            f"CACHE_FILE_HASH_METHOD must be a hash constructor such as hashlib.sha256, not "
-            f"{method!r}."
-        ) from error
-    return digest
-
-
-def _digest(method: Callable[[bytes], Any], address: bytes) -> bytes:
-    digest: bytes = method(address).digest()[:DIGEST_SIZE]
-    return digest.ljust(DIGEST_SIZE, b"\0")
-
-
-def _checked_threshold(threshold: int) -> int:
-    if type(threshold) is int and 1 <= threshold < 1 << 32:
-        return threshold
-    raise ConfigError(f"CACHE_THRESHOLD must be a whole number of entries >= 1, not {threshold!r}.")
-
-
-def _checked_bytes(limit: int | None) -> int | None:
-    if limit is None or (type(limit) is int and limit >= 1):
-        return limit
-    raise ConfigError(f"CACHE_MAX_BYTES must be None or a whole number >= 1, not {limit!r}.")

@@ -10,11 +10,12 @@ from flask_cache_core import BaseCache, hookimpl
 from .adapting import adapted
 from .backend import MemcachedCache
 from .configuring import build
+from .options import CredentialsOptions, MemcachedOptions
 
 if TYPE_CHECKING:
     from flask import Flask
 
-__all__ = ["MemcachedCache", "build"]
+__all__ = ["CredentialsOptions", "MemcachedCache", "MemcachedOptions", "build"]
 
 
 @hookimpl

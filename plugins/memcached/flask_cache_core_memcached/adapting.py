@@ -7,21 +7,22 @@ taken, since it is neither thread-safe nor does it hand out bytes as they are st
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from flask_cache_core.errors import CacheWarning
+from flask_cache_core.errors import warn
+from flask_cache_core.settings import Settings
 
 from .backend import MemcachedCache
 from .clients import Connect
 from .configuring import common
+from .options import CredentialsOptions
 
 
 def adapted(client: Any, config: Mapping[str, Any]) -> MemcachedCache | None:
     """The backend, or ``None`` for what is no memcached client."""
     options: dict[str, Any] = {
-        "default_timeout": config.get("CACHE_DEFAULT_TIMEOUT"),
+        "default_timeout": Settings.default_timeout.read(config),
         **common(config),
     }
     if _is_a(client, "pylibmc", "Client"):
@@ -31,6 +32,12 @@ def adapted(client: Any, config: Mapping[str, Any]) -> MemcachedCache | None:
         return MemcachedCache(addresses, **{**options, "client": "memcache"})
     servers = _pymemcache_servers(client)
     return MemcachedCache(servers, **{**options, "client": "pymemcache"}) if servers else None
+
+
+class _WithCredentials(MemcachedCache):
+    """Has the credentials of a client that were set once more, as it does not tell them."""
+
+    options = CredentialsOptions
 
 
 class _Cloned(MemcachedCache):
@@ -53,16 +60,14 @@ def _from_pylibmc(
     options["client"] = "pylibmc"
     if not client.binary:
         return MemcachedCache(client.addresses, **options)
-    username = config.get("CACHE_MEMCACHED_USERNAME")
-    password = config.get("CACHE_MEMCACHED_PASSWORD")
+    username = CredentialsOptions.memcached_username.read(config)
+    password = CredentialsOptions.memcached_password.read(config)
     if username is not None and password is not None:
-        return MemcachedCache(client.addresses, username=username, password=password, **options)
-    warnings.warn(
+        return _WithCredentials(client.addresses, username=username, password=password, **options)
+    warn(
         "The pylibmc.Client in CACHE_TYPE uses the binary protocol, and its credentials cannot be "
         "read: it unpickles whatever others flagged as a pickle. Set CACHE_MEMCACHED_USERNAME and "
-        "CACHE_MEMCACHED_PASSWORD, or CACHE_TYPE='saslmemcached'; without SASL, drop binary=True.",
-        CacheWarning,
-        stacklevel=2,
+        "CACHE_MEMCACHED_PASSWORD, or CACHE_TYPE='saslmemcached'; without SASL, drop binary=True."
     )
     return _Cloned(client, options)
 

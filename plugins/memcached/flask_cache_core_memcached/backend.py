@@ -19,6 +19,7 @@ from flask_cache_core.typing import Timeout
 from .clients import Connect, Link, choose
 from .cluster import Cluster
 from .node import Node
+from .options import MemcachedOptions
 from .servers import parse_servers
 from .share import TOKEN_LENGTH, Share
 
@@ -54,7 +55,7 @@ class MemcachedCache(ByteStore):
     :param behaviors: for pylibmc, over those that are set here.
     """
 
-    settings = ByteStore.settings | {"CACHE_MEMCACHED_SERVERS", "CACHE_MEMCACHED_CLIENT"}
+    options = MemcachedOptions
     atomic_add: ClassVar[bool] = True
 
     max_value_bytes: int | None = 1024 * 1024 - _OVERHEAD

@@ -1,4 +1,4 @@
-"""``CACHE_*`` → the arguments of a backend. Must not know what the backend does with them."""
+"""Settings → the arguments of a backend. Must not know what the backend does with them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import inspect
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from flask_cache_core.backend import to_seconds
 from flask_cache_core.errors import ConfigError
 
 from .backend import MemcachedCache
+from .options import MemcachedOptions
 
 K = TypeVar("K", bound=MemcachedCache)
 
@@ -23,7 +23,7 @@ def build(
     """
     options = common(config)
     if not args:
-        options["servers"] = config.get("CACHE_MEMCACHED_SERVERS")
+        options["servers"] = MemcachedOptions.memcached_servers.read(config)
     options.update(kwargs)
     if "threshold" not in (config.get("CACHE_OPTIONS") or {}):
         options.pop("threshold", None)
@@ -52,11 +52,7 @@ def _parameters(kind: type) -> set[str]:
 def common(config: Mapping[str, Any]) -> dict[str, Any]:
     """What every kind of memcached backend takes from the settings."""
     return {
-        "client": config.get("CACHE_MEMCACHED_CLIENT"),
-        "timeout": _seconds(config.get("CACHE_BACKEND_TIMEOUT"), 0.25),
-        "retry_after": max(1, _seconds(config.get("CACHE_BREAKER_DURATION"), 5)),
+        "client": MemcachedOptions.memcached_client.read(config),
+        "timeout": MemcachedOptions.backend_timeout.read(config),
+        "retry_after": max(1, MemcachedOptions.breaker_duration.read(config)),
     }
-
-
-def _seconds(value: Any, default: float) -> float:
-    return to_seconds(float(value) if isinstance(value, str) else value, default)

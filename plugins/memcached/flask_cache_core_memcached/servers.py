@@ -57,6 +57,8 @@ def parse_servers(value: object, setting: str = "CACHE_MEMCACHED_SERVERS") -> li
 
 def _parse(entry: object, setting: str) -> Server:
     """``(host, port)``, ``("host:port", weight)`` or the text of either."""
+    if isinstance(entry, Server):
+        return entry
     if isinstance(entry, (tuple, list)) and len(entry) == 2:
         entry = f"{entry[0]}:{entry[1]}"
     if not isinstance(entry, str):

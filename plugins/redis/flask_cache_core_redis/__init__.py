@@ -13,11 +13,19 @@ import redis
 from flask_cache_core import BaseCache, hookimpl
 
 from .backends import RedisBackend, RedisClusterBackend, RedisSentinelBackend
+from .options import ClusterOptions, RedisOptions, SentinelOptions
 
 if TYPE_CHECKING:
     from flask import Flask
 
-__all__ = ["RedisBackend", "RedisClusterBackend", "RedisSentinelBackend"]
+__all__ = [
+    "ClusterOptions",
+    "RedisBackend",
+    "RedisClusterBackend",
+    "RedisOptions",
+    "RedisSentinelBackend",
+    "SentinelOptions",
+]
 
 _BACKENDS: Final[dict[str, type[RedisBackend]]] = {
     "redis": RedisBackend,

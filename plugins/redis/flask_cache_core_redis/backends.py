@@ -6,14 +6,16 @@ Must not know settings beyond their names, nor whether a server is one or many.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from redis.exceptions import RedisError
 
 from flask_cache_core.backend import Batch, ByteStore
 from flask_cache_core.errors import BackendError
+from flask_cache_core.settings import Options, Settings
 
 from . import connect, scripts
+from .options import ClusterOptions, RedisOptions, SentinelOptions
 from .wire import Command, exchange, receive, send
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ class RedisBackend(ByteStore):
     atomic_add = True
     #: Far below what a server takes (512 MB), and about what passes within a time budget.
     max_value_bytes = 64 * 1024 * 1024
-    settings = ByteStore.settings | connect.SINGLE_SETTINGS
+    options: ClassVar[type[Options] | None] = RedisOptions
 
     def __init__(
         self,
@@ -60,23 +62,24 @@ class RedisBackend(ByteStore):
         cls, app: Flask, config: Mapping[str, Any], args: list[Any], kwargs: dict[str, Any]
     ) -> Self:
         """Build it from the settings. Raises `ConfigError`; connects to nothing."""
-        options = connect.Options.of(config, args, kwargs)
-        return cls(cls._connected(options), **options.of_store)
+        given = connect.sort(config, args, kwargs)
+        return cls(cls._connected(given), **given.of_store)
 
     @classmethod
     def around(cls, client: Any, config: Mapping[str, Any]) -> Self:
         """Build it around a client, whose address, credentials and TLS it takes over."""
         return cls(
-            cls._connected_as(client, config), default_timeout=config["CACHE_DEFAULT_TIMEOUT"]
+            cls._connected_as(client, Settings.backend_timeout.read(config)),
+            default_timeout=Settings.default_timeout.read(config),
         )
 
     @classmethod
-    def _connected(cls, options: connect.Options) -> Connected:
-        return connect.single(options)
+    def _connected(cls, given: connect.Given) -> Connected:
+        return connect.single(RedisOptions(given.config), given.of_client)
 
     @classmethod
-    def _connected_as(cls, client: Any, config: Mapping[str, Any]) -> Connected:
-        return connect.single_as(client, config, "the redis.Redis that CACHE_TYPE gave")
+    def _connected_as(cls, client: Any, timeout: float) -> Connected:
+        return connect.single_as(client, timeout, "the redis.Redis that CACHE_TYPE gave")
 
     def where(self) -> str:
         return self._place.name
@@ -173,25 +176,25 @@ class RedisBackend(ByteStore):
 class RedisSentinelBackend(RedisBackend):
     """The master that Redis Sentinel names."""
 
-    settings = ByteStore.settings | connect.SENTINEL_SETTINGS
+    options = SentinelOptions
 
     @classmethod
-    def _connected(cls, options: connect.Options) -> Connected:
-        return connect.sentinel(options)
+    def _connected(cls, given: connect.Given) -> Connected:
+        return connect.sentinel(SentinelOptions(given.config), given.of_client)
 
 
 class RedisClusterBackend(RedisBackend):
     """The primaries of a Redis Cluster."""
 
-    settings = ByteStore.settings | connect.CLUSTER_SETTINGS
+    options = ClusterOptions
 
     @classmethod
-    def _connected(cls, options: connect.Options) -> Connected:
-        return connect.cluster(options)
+    def _connected(cls, given: connect.Given) -> Connected:
+        return connect.cluster(ClusterOptions(given.config), given.of_client)
 
     @classmethod
-    def _connected_as(cls, client: Any, config: Mapping[str, Any]) -> Connected:
-        return connect.cluster_as(client, config)
+    def _connected_as(cls, client: Any, timeout: float) -> Connected:
+        return connect.cluster_as(client, timeout)
 
     def write_batch(self, batch: Batch[bytes]) -> Sequence[str]:
         """The lock may live on another node than what it guards, so it is released after it."""

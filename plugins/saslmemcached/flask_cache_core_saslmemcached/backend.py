@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from flask_cache_core_memcached import MemcachedCache
+from flask_cache_core_memcached import CredentialsOptions, MemcachedCache
 from flask_cache_core_memcached import build as build_memcached
 from flask_cache_core_memcached.clients.mechanisms import pylibmc
 
@@ -31,10 +31,7 @@ class SASLMemcachedCache(MemcachedCache):
     Everything else is as in `MemcachedCache`.
     """
 
-    settings = MemcachedCache.settings - {"CACHE_MEMCACHED_CLIENT"} | {
-        "CACHE_MEMCACHED_USERNAME",
-        "CACHE_MEMCACHED_PASSWORD",
-    }
+    options = CredentialsOptions
 
     def __init__(self, servers: object = None, **options: Any) -> None:
         for name in ("username", "password"):
@@ -100,7 +97,7 @@ def build(
 ) -> K:
     """A backend of *kind* with the credentials of *config*; ``CACHE_OPTIONS`` go before them."""
     credentials = {
-        "username": config.get("CACHE_MEMCACHED_USERNAME"),
-        "password": config.get("CACHE_MEMCACHED_PASSWORD"),
+        "username": CredentialsOptions.memcached_username.read(config),
+        "password": CredentialsOptions.memcached_password.read(config),
     }
     return build_memcached(kind, config, args, {**credentials, **kwargs})

@@ -7,7 +7,6 @@ and credentials are the business of the classes below.
 
 from __future__ import annotations
 
-import warnings
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -15,7 +14,7 @@ from typing import Any, Final
 from flask_cache_core_saslmemcached import SASLMemcachedCache
 
 from flask_cache_core.backend import Batch
-from flask_cache_core.errors import CacheWarning, ConfigError, ValueTooLargeError
+from flask_cache_core.errors import ConfigError, ValueTooLargeError, warn
 from flask_cache_core.typing import Timeout
 
 from .chunks import Head
@@ -179,11 +178,9 @@ class SpreadSASLMemcachedCache(SASLMemcachedCache):
             self.rejected += 1
         if refused and not self._told:
             self._told = True
-            warnings.warn(
+            warn(
                 f"{self.where()} refused an item of {len(items[refused[0]])} bytes. Set "
-                "CACHE_OPTIONS['chunksize'] below its item limit (memcached -I).",
-                CacheWarning,
-                stacklevel=2,
+                "CACHE_OPTIONS['chunksize'] below its item limit (memcached -I)."
             )
         return refused
 
