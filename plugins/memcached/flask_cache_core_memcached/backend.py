@@ -163,12 +163,14 @@ class MemcachedCache(ByteStore):
             self.remove_bytes_if(*batch.release)
         return self._refused(batch.items, [address for part in parts for address in part])
 
-    def replace_bytes_if(self, address: str, held: bytes, data: bytes, timeout: float) -> bool:
+    def replace_bytes_if(self, address: str, expected: bytes, data: bytes, timeout: float) -> bool:
         expire = expiry(timeout)
-        return self._cluster.one(address, lambda share: _swap(share, address, held, data, expire))
+        return self._cluster.one(
+            address, lambda share: _swap(share, address, expected, data, expire)
+        )
 
-    def remove_bytes_if(self, address: str, held: bytes) -> bool:
-        return self._cluster.one(address, lambda share: _swap(share, address, held, b"", _PAST))
+    def remove_bytes_if(self, address: str, expected: bytes) -> bool:
+        return self._cluster.one(address, lambda share: _swap(share, address, expected, b"", _PAST))
 
     def increment(self, address: str, delta: int, timeout: float) -> int | None:
         """Up: the server's own increment. Down: its own decrement as long as that stays above 0.
@@ -207,9 +209,9 @@ def _part(items: Mapping[str, bytes], addresses: Sequence[str]) -> dict[str, byt
     return {address: items[address] for address in addresses if address in items}
 
 
-def _swap(share: Share, address: str, held: bytes, data: bytes, expire: int) -> bool:
+def _swap(share: Share, address: str, expected: bytes, data: bytes, expire: int) -> bool:
     found = share.gets(address)
-    return found is not None and found[0] == held and share.cas(address, data, expire, found[1])
+    return found is not None and found[0] == expected and share.cas(address, data, expire, found[1])
 
 
 def _count(share: Share, address: str, delta: int, expire: int) -> int | None:

@@ -89,14 +89,14 @@ class Share:
         self,
         items: Mapping[str, bytes],
         expire: int,
-        added: Mapping[str, bytes],
-        added_expire: int,
+        versions: Mapping[str, bytes],
+        versions_expire: int,
     ) -> list[str]:
         """Belongs to the generation in which it was read: no look at the current one."""
         head = self._known_head()
-        named = {head + address: data for address, data in items.items()}
-        stamps = {head + address: data for address, data in added.items()}
-        refused = self.node.run(lambda client: client.store(stamps, added_expire, named, expire))
+        named = _named(head, items)
+        added = _named(head, versions)
+        refused = self.node.run(lambda client: client.store(added, versions_expire, named, expire))
         return [key[len(head) :] for key in refused]
 
     def add(self, address: str, data: bytes, expire: int) -> bool:
@@ -181,14 +181,14 @@ class Share:
 
     def _repair(self) -> None:
         """The server came back with an older generation, or with garbage: give it a new one."""
-        held = self.node.run(lambda client: client.gets(self._marker))
-        if held is None:
+        found = self.node.run(lambda client: client.gets(self._marker))
+        if found is None:
             return self._replace_lost()
-        stored = _token(held[0])
+        stored = _token(found[0])
         if stored and stored >= self._token:
             return self._adopt(stored)
         token = self._token or new_token()
-        if self.node.run(lambda client: client.cas(self._marker, token.encode(), 0, held[1])):
+        if self.node.run(lambda client: client.cas(self._marker, token.encode(), 0, found[1])):
             self._adopt(token)
         return None
 
@@ -204,8 +204,12 @@ class Share:
                 self._adopting.release()
 
 
+def _named(head: str, items: Mapping[str, bytes]) -> dict[str, bytes]:
+    return {head + address: data for address, data in items.items()}
+
+
 def _write(client: Client, head: str, items: Mapping[str, bytes], expire: int) -> list[str]:
-    refused = client.set_multi({head + address: data for address, data in items.items()}, expire)
+    refused = client.set_multi(_named(head, items), expire)
     return [key[len(head) :] for key in refused]
 
 

@@ -76,13 +76,13 @@ def test_a_hit_is_one_round_trip_and_a_miss_two(
 ) -> None:
     backend = make([memcached_proxy.address], client=client)
     backend.get("connect")
-    stamps = {f"stamp {number}": "token" for number in range(3)}
+    versions = {f"version {number}": "token" for number in range(3)}
     before = memcached_proxy.trips
-    assert backend.get_many("entry", *stamps) == [None] * 4
+    assert backend.get_many("entry", *versions) == [None] * 4
     assert memcached_proxy.trips == before + 1
-    assert backend.store(Batch({"entry": "value"}, 60, stamps, 600)) is True
+    assert backend.store(Batch({"entry": "value"}, 60, versions, 600)) is True
     assert memcached_proxy.trips == before + 2
-    assert backend.get_many("entry", *stamps) == ["value", "token", "token", "token"]
+    assert backend.get_many("entry", *versions) == ["value", "token", "token", "token"]
     assert memcached_proxy.trips == before + 3
 
 

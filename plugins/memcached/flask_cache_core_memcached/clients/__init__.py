@@ -41,9 +41,13 @@ class Client(Protocol):
         ...
 
     def store(
-        self, added: Mapping[str, bytes], added_expire: int, items: Mapping[str, bytes], expire: int
+        self,
+        versions: Mapping[str, bytes],
+        versions_expire: int,
+        items: Mapping[str, bytes],
+        expire: int,
     ) -> list[str]:
-        """Add all *added*, then `set_multi`, in one round trip where the library can."""
+        """Add all *versions*, then `set_multi`, in one round trip where the library can."""
         ...
 
     def add(self, key: str, data: bytes, expire: int) -> bool: ...

@@ -66,11 +66,15 @@ class MemcacheClient:
         return refused
 
     def store(
-        self, added: Mapping[str, bytes], added_expire: int, items: Mapping[str, bytes], expire: int
+        self,
+        versions: Mapping[str, bytes],
+        versions_expire: int,
+        items: Mapping[str, bytes],
+        expire: int,
     ) -> list[str]:
-        for number, (key, data) in enumerate(added.items(), 1):
-            waits = not items and number == len(added)
-            self._client.add(key, data, added_expire, noreply=not waits)
+        for number, (key, data) in enumerate(versions.items(), 1):
+            waits = not items and number == len(versions)
+            self._client.add(key, data, versions_expire, noreply=not waits)
         return self.set_multi(items, expire)
 
     def add(self, key: str, data: bytes, expire: int) -> bool:

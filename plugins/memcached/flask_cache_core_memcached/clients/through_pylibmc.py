@@ -63,13 +63,17 @@ class PylibmcClient:
         return self.store({}, 0, items, expire)
 
     def store(
-        self, added: Mapping[str, bytes], added_expire: int, items: Mapping[str, bytes], expire: int
+        self,
+        versions: Mapping[str, bytes],
+        versions_expire: int,
+        items: Mapping[str, bytes],
+        expire: int,
     ) -> list[str]:
         """All but the last command go without a reply, so that none is waited for.
 
         Not in the binary protocol, whose quiet commands do answer when they fail.
         """
-        commands = [(self.add, key, data, added_expire) for key, data in added.items()]
+        commands = [(self.add, key, data, versions_expire) for key, data in versions.items()]
         commands += [(self._set, key, data, expire) for key, data in items.items()]
         if len(commands) > 1 and not self._binary:
             self._client.behaviors = {"_noreply": 1}
