@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from flask_cache_core_memcached.testing import MemcachedServer
 from flask_cache_core_saslmemcached import SASLMemcachedCache
 
 from flask_cache_core.errors import BackendError, ConfigError
 from flask_cache_core.plugins import registry
-from flask_cache_core.testing import BackendContract
-from flask_cache_core.testing.servers import MemcachedServer, free_port
+from flask_cache_core.testing import BackendContract, free_port
 
 
 class TestContract(BackendContract):

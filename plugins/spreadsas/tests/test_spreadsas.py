@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from flask_cache_core_memcached.testing import MemcachedServer
 from flask_cache_core_spreadsas import SpreadSASLMemcachedCache
 
 from flask_cache_core.backend import Batch
 from flask_cache_core.errors import ConfigError, ValueTooLargeError
 from flask_cache_core.plugins import registry
 from flask_cache_core.testing import BackendContract
-from flask_cache_core.testing.servers import MemcachedServer
 
 MakeSpread = Callable[..., SpreadSASLMemcachedCache]
 BIG = os.urandom(5_000_000)
