@@ -132,6 +132,18 @@ def test_a_client_sees_that_the_server_is_gone() -> None:
             assert client.line() == b"END\r\n"
 
 
+def test_it_can_hang_up(proxy: CountingProxy) -> None:
+    with Client(proxy) as client:
+        client.send(b"get absent\r\n")
+        assert client.line() == b"END\r\n"
+        proxy.hang_up()
+        assert client.line() == b""
+    with Client(proxy) as client:
+        client.send(b"get absent\r\n")
+        assert client.line() == b"END\r\n"
+    assert proxy.round_trips == 2
+
+
 def test_when_it_is_over_connections_are_closed(server: MemcachedServer) -> None:
     with CountingProxy(server.port) as proxy:
         client = Client(proxy)

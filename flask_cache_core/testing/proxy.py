@@ -52,6 +52,12 @@ class CountingProxy:
             self._counted = self.round_trips
         return new
 
+    def hang_up(self) -> None:
+        """Close all connections of the moment, as a network does. New ones are accepted."""
+        connections, self._connections = self._connections, []
+        for connection in connections:
+            connection.close()
+
     def __enter__(self) -> Self:
         self._acceptor.start()
         return self
@@ -65,8 +71,7 @@ class CountingProxy:
         _shut_down(self._listener, socket.SHUT_RDWR)  # `close` alone would not end an `accept`
         self._listener.close()
         self._acceptor.join()
-        for connection in self._connections:
-            connection.close()
+        self.hang_up()
 
     def _accept(self) -> None:
         while True:

@@ -96,8 +96,9 @@ class Server(ABC):
         raise RuntimeError(f"{self.command()} does not listen on port {self.port}:\n{log}")
 
     def pause(self) -> None:
-        """Stop answering without closing anything (SIGSTOP)."""
+        """Stop answering without closing anything (SIGSTOP). It has stopped on return."""
         os.kill(self.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self) -> None:
         os.kill(self.pid, signal.SIGCONT)

@@ -12,10 +12,11 @@ import pytest
 from flask import Flask
 from flask_cache_core_memcached.testing import MemcachedServer
 from flask_cache_core_saslmemcached import SASLMemcachedCache
+from flask_cache_core_saslmemcached.testing import SaslMemcachedServer
 
 from flask_cache_core.errors import BackendError, ConfigError
 from flask_cache_core.plugins import registry
-from flask_cache_core.testing import BackendContract, free_port
+from flask_cache_core.testing import BackendContract, CountingProxy, free_port
 
 
 class TestContract(BackendContract):
@@ -64,6 +65,51 @@ def test_a_server_that_is_down_is_called_down(sasl_credentials: dict[str, str]) 
     assert address in text
     assert "CACHE_MEMCACHED_SERVERS" in text
     assert "CONNECTION" in text
+
+
+@pytest.mark.parametrize("prefix", ["shop", ""])
+def test_a_server_that_hangs_is_no_miss(prefix: str) -> None:
+    """The binary protocol has failures of its own that pylibmc does not tell."""
+    with SaslMemcachedServer() as server:
+        credentials = {"username": server.user, "password": server.password}
+        patient = SASLMemcachedCache([server.address], key_prefix=prefix, timeout=30, **credentials)
+        backend = SASLMemcachedCache(
+            [server.address], key_prefix=prefix, timeout=0.2, **credentials
+        )
+        operations: list[Callable[[], object]] = [
+            lambda: backend.get("key"),
+            lambda: backend.get_many("key", "other"),
+            lambda: backend.has("key"),
+            lambda: backend.inc("key"),
+            lambda: backend.renew_lock("key", "token", 9),
+            lambda: backend.set("another", 2),
+        ]
+        patient.set("key", 1, 60)
+        for operation in operations:
+            server.pause()
+            with pytest.raises(BackendError):
+                operation()
+            server.resume()
+            assert patient.get_many("key", "absent") == [1, None]
+
+
+def test_a_connection_that_was_cut_is_no_miss(
+    sasl_server: MemcachedServer, sasl_credentials: dict[str, str]
+) -> None:
+    with CountingProxy(sasl_server.port) as proxy:
+        backend = SASLMemcachedCache(
+            [proxy.address], key_prefix="cut", timeout=30, **sasl_credentials
+        )
+        backend.set_many({"key": "value", "n": 5}, 60)
+        reads: list[Callable[[], object]] = [
+            lambda: backend.get_many("key", "n") == ["value", 5],
+            lambda: backend.get("key") == "value",
+            lambda: backend.inc("n", 0) == 5,
+            lambda: backend.renew_lock("key", "value", 60),
+        ]
+        for read in reads:
+            proxy.hang_up()
+            assert read()
 
 
 def at_depth(depth: int, backend: SASLMemcachedCache) -> bool:

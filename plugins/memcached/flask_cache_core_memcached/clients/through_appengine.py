@@ -16,7 +16,7 @@ def _never_unpickles(*_: Any, **__: Any) -> NoReturn:
 
 class AppEngineClient:
     errors: ClassVar[tuple[type[Exception], ...]] = (memcache.Error,)
-    unsent: ClassVar[tuple[type[Exception], ...]] = ()
+    closed: ClassVar[tuple[type[Exception], ...]] = ()
 
     def __init__(self, link: Link) -> None:
         self.broken = False
