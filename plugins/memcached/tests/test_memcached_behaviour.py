@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import pickle
+import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -197,6 +200,26 @@ def test_every_key_on_the_server_is_valid(prefix: str, client: str, raw: Any) ->
             assert raw(server).get("plain") == b"2"
             backend.inc("plain")
             assert raw(server).get("plain") == b"3"
+
+
+LOCK = """
+import sys
+from flask_cache_core_memcached import MemcachedCache
+backend = MemcachedCache([sys.argv[1]], client=sys.argv[2], key_prefix=sys.argv[3], timeout=30)
+print(backend.add("lock", "token", 60), backend.renew_lock("lock", "token", 60))
+"""
+
+
+def test_the_key_that_is_sent_is_the_one_that_was_meant(
+    memcached_servers: list[MemcachedServer], client: str, prefix: str
+) -> None:
+    """Here, memory is overwritten once it is freed: a library that sends it is seen."""
+    done = subprocess.run(
+        [sys.executable, "-c", LOCK, memcached_servers[0].address, client, prefix],
+        env=os.environ | {"PYTHONMALLOC": "debug"},
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    assert done.stdout == "True True\n"
 
 
 def test_a_foreign_pickle_is_never_loaded(prefix: str, client: str, raw: Any) -> None:
