@@ -268,7 +268,7 @@ def test_a_server_that_takes_less_refuses_and_is_counted(prefix: str, client: st
 
 def test_an_app_starts_with_the_server_down_and_errors_say_where(client: str) -> None:
     port = free_port()
-    backend = MemcachedCache([f"127.0.0.1:{port}"], client=client)
+    backend = MemcachedCache([f"127.0.0.1:{port}"], client=client, timeout=5)
     for _ in range(2):
         with pytest.raises(BackendError, match=f"127.0.0.1:{port}.*CACHE_MEMCACHED_SERVERS") as it:
             backend.set("key", 1)
@@ -411,7 +411,7 @@ def test_what_a_server_held_while_it_was_away_is_not_believed(prefix: str) -> No
     keys = [f"key {number}" for number in range(60)]
     with MemcachedServer() as one, MemcachedServer() as two, MemcachedServer() as three:
         servers = [one.address, two.address, three.address]
-        backend = MemcachedCache(servers, key_prefix=prefix, timeout=0.2, retry_after=0.5)
+        backend = MemcachedCache(servers, key_prefix=prefix, timeout=1, retry_after=0.5)
         for outage in range(3):
             backend.set_many(dict.fromkeys(keys, f"before {outage}"), 600)
             two.pause()

@@ -43,7 +43,9 @@ def failure(backend: SASLMemcachedCache, attempts: int = 2) -> str:
 
 
 def test_a_wrong_password_is_called_one(sasl_server: MemcachedServer) -> None:
-    backend = SASLMemcachedCache([sasl_server.address], username="alice", password="wrong-pass")
+    backend = SASLMemcachedCache(
+        [sasl_server.address], username="alice", password="wrong-pass", timeout=5
+    )
     text = failure(backend)
     assert sasl_server.address in text
     assert "CACHE_MEMCACHED_PASSWORD" in text
@@ -54,14 +56,14 @@ def test_a_wrong_password_is_called_one(sasl_server: MemcachedServer) -> None:
 def test_a_server_without_sasl_is_called_one(
     plain_server: MemcachedServer, sasl_credentials: dict[str, str]
 ) -> None:
-    text = failure(SASLMemcachedCache([plain_server.address], **sasl_credentials))
+    text = failure(SASLMemcachedCache([plain_server.address], timeout=5, **sasl_credentials))
     assert "does not ask for SASL" in text
     assert sasl_credentials["password"] not in text
 
 
 def test_a_server_that_is_down_is_called_down(sasl_credentials: dict[str, str]) -> None:
     address = f"127.0.0.1:{free_port()}"
-    text = failure(SASLMemcachedCache([address], **sasl_credentials))
+    text = failure(SASLMemcachedCache([address], timeout=5, **sasl_credentials))
     assert address in text
     assert "CACHE_MEMCACHED_SERVERS" in text
     assert "CONNECTION" in text
@@ -122,7 +124,9 @@ def test_a_connection_can_be_opened_from_anywhere(
 ) -> None:
     """Whatever the stack holds: libmemcached reads behind the end of the list of mechanisms."""
     for depth in range(100):
-        backend = SASLMemcachedCache([sasl_server.address], key_prefix="x", **sasl_credentials)
+        backend = SASLMemcachedCache(
+            [sasl_server.address], key_prefix="x", timeout=5, **sasl_credentials
+        )
         assert at_depth(depth, backend) is True
 
 
@@ -131,7 +135,7 @@ import sys
 if sys.argv[3:]:
     import pylibmc
 from flask_cache_core_saslmemcached import SASLMemcachedCache
-backend = SASLMemcachedCache([sys.argv[1]], username="alice", password=sys.argv[2])
+backend = SASLMemcachedCache([sys.argv[1]], username="alice", password=sys.argv[2], timeout=5)
 try:
     print(backend.set("key", "value", 60))
 except Exception as error:
