@@ -9,7 +9,6 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from types import TracebackType
 from typing import Final, Self
 
 __all__ = ["CountingProxy"]
@@ -62,12 +61,7 @@ class CountingProxy:
         self._acceptor.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         _shut_down(self._listener, socket.SHUT_RDWR)  # `close` alone would not end an `accept`
         self._listener.close()
         self._acceptor.join()

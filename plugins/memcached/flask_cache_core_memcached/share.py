@@ -101,15 +101,23 @@ class Share:
         versions_expire: int,
     ) -> list[str]:
         """Belongs to the generation in which it was read: no look at the current one."""
-        return self._unless_renewed(
-            self._known_head, partial(_store, items, expire, versions, versions_expire)
-        )
+        head = self._known_head()
+        added, named = _named(head, versions), _named(head, items)
+        refused = self.node.run(lambda client: client.store(added, versions_expire, named, expire))
+        return [key[len(head) :] for key in refused]
 
     def add(self, address: str, data: bytes, expire: int) -> bool:
-        """One at most is told that it was the first, also where an answer got lost."""
-        return self._unless_renewed(
-            self._fresh_head, lambda client, head: client.add(head + address, data, expire)
-        )
+        """One at most is told that it was the first, also where an answer got lost.
+
+        Where a connection turned out to be closed, the server may have been restarted, and have
+        lost its generation: what was added to the old one would not be found.
+        """
+        for _ in range(_ATTEMPTS):
+            replaced, head = self.node.replaced, self._fresh_head()
+            added = self.node.run(partial(_add, head + address, data, expire))
+            if self.node.replaced == replaced or self._is_current(head):
+                return added
+        raise self._never_settles()
 
     def swap(self, address: str, expected: bytes, data: bytes, expire: int) -> bool:
         """Replace *expected* by *data*; whether it was there."""
@@ -174,20 +182,6 @@ class Share:
             head = self._known_head()
             result = self.node.run(partial(_in_generation, operation, head))
             if not self._prefix or self._is_current(head):
-                return result
-        raise self._never_settles()
-
-    def _unless_renewed(
-        self, head_of: Callable[[], str], operation: Callable[[Client, str], T]
-    ) -> T:
-        """Write without a look at the generation, unless a connection turned out to be closed.
-
-        The server may have been restarted, then, and have lost its generation.
-        """
-        for _ in range(_ATTEMPTS):
-            replaced, head = self.node.replaced, head_of()
-            result = self.node.run(partial(_in_generation, operation, head))
-            if not self._prefix or self.node.replaced == replaced or self._is_current(head):
                 return result
         raise self._never_settles()
 
@@ -258,8 +252,8 @@ class Share:
 
     def _never_settles(self) -> BackendError:
         return BackendError(
-            f"memcached at {self.node.name}: somebody changes or deletes {self._marker!r} all "
-            "the time, or what is being counted"
+            f"memcached at {self.node.name}: others change {self._marker!r}, or what is to be "
+            "written, again and again"
         )
 
 
@@ -275,16 +269,8 @@ def _gets(key: str, client: Client) -> tuple[bytes, object] | None:
     return client.gets(key)
 
 
-def _store(
-    items: Mapping[str, bytes],
-    expire: int,
-    versions: Mapping[str, bytes],
-    versions_expire: int,
-    client: Client,
-    head: str,
-) -> list[str]:
-    named = _named(head, versions), versions_expire, _named(head, items), expire
-    return [key[len(head) :] for key in client.store(*named)]
+def _add(key: str, data: bytes, expire: int, client: Client) -> bool:
+    return client.add(key, data, expire)
 
 
 def _write(client: Client, head: str, items: Mapping[str, bytes], expire: int) -> list[str]:

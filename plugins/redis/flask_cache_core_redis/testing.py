@@ -8,7 +8,6 @@ from __future__ import annotations
 import subprocess
 import time
 from contextlib import ExitStack
-from types import TracebackType
 from typing import Self
 
 from flask_cache_core.testing import Server, free_port, program
@@ -113,12 +112,7 @@ class RedisCluster:
             self._running = running.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._running.close()
 
     def _form(self) -> None:
