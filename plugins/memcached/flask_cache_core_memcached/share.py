@@ -78,13 +78,22 @@ class Share:
     # -- the primitives -------------------------------------------------------------------
 
     def read(self, addresses: Sequence[str]) -> list[bytes | None]:
-        """One round trip, unless the generation turns out to have changed."""
+        """One round trip, unless the generation turns out to have changed.
+
+        Where it has not, the answer was cut off: a connection may be closed once.
+        """
+        cut_off = False
         for _ in range(_ATTEMPTS):
             head = self._known_head()
             keys = [head + address for address in addresses]
             found = self.node.run(partial(_get_multi, [*keys, self._marker]))
             if self._confirmed(head, found.get(self._marker)):
                 return [found.get(key) for key in keys]
+            if cut_off:
+                raise BackendError(
+                    f"memcached at {self.node.name} answers a part of what it should"
+                )
+            cut_off = self._head == head
         raise self._never_settles()
 
     def write(self, items: Mapping[str, bytes], expire: int) -> list[str]:

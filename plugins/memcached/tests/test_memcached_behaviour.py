@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+import socket
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -361,6 +363,58 @@ def test_a_connection_that_was_cut_is_no_miss(
     for _ in range(3):
         memcached_proxy.hang_up()
         assert read(backend)
+
+
+class CutShort:
+    """Forwards a port; of the answers on each connection, so many bytes and then none."""
+
+    def __init__(self, port: int, most: int) -> None:
+        self._port, self._most = port, most
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._open = [self._listener]
+        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                server = socket.create_connection(("127.0.0.1", self._port))
+                self._open += [client, server]
+                for each in ((client, server, sys.maxsize), (server, client, self._most)):
+                    threading.Thread(target=self._forward, args=each, daemon=True).start()
+
+    def _forward(self, source: socket.socket, sink: socket.socket, most: int) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(1 << 16):
+                sink.sendall(data[:most])
+                most -= min(most, len(data))
+
+    def __enter__(self) -> CutShort:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for each in self._open:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+
+@pytest.mark.parametrize("prefixed", [True, False])
+def test_half_an_answer_is_no_answer(client: str, prefix: str, prefixed: bool) -> None:
+    """The first value comes whole, the second one in part, and then the network is silent."""
+    key_prefix = prefix if prefixed else ""
+    with MemcachedServer() as server, CutShort(server.port, 60_000) as network:
+        backend, reader = (
+            MemcachedCache([address], key_prefix=key_prefix, client=client, timeout=seconds)
+            for address, seconds in ((server.address, 30), (network.address, 0.3))
+        )
+        backend.set_many({"one": os.urandom(40_000), "two": os.urandom(40_000)}, 60)
+        assert len(settle(lambda: reader.get("one"))) == 40_000
+        with pytest.raises(BackendError):
+            reader.get_many("one", "two")
+        with pytest.raises(BackendError):
+            reader.get_many("one", "two", "absent")
 
 
 @pytest.mark.parametrize("prefixed", [True, False])
