@@ -66,7 +66,8 @@ def raw() -> Iterator[Callable[[MemcachedServer], Any]]:
     clients: list[Any] = []
 
     def connect(server: MemcachedServer) -> Any:
-        clients.append(pymemcache.Client(("127.0.0.1", server.port), timeout=5))
+        address = ("127.0.0.1", server.port)
+        clients.append(pymemcache.Client(address, timeout=30, default_noreply=False))
         return clients[-1]
 
     yield connect
@@ -424,7 +425,7 @@ def test_what_the_server_lost_is_a_miss(client: str, prefix: str, prefixed: bool
     with MemcachedServer() as server:
         backend = MemcachedCache([server.address], key_prefix=key_prefix, client=client, timeout=5)
         backend.set_many({"key": 1, "other": 2}, 60)
-        raw(server).flush_all(noreply=False)
+        raw(server).flush_all()
         assert backend.get_many("key", "other") == [None, None]
         assert backend.set("key", 3, 60) is True
         assert backend.get_many("key", "other") == [3, None]
