@@ -18,10 +18,11 @@ from typing import Any
 import diskcache
 import flask_caching
 from flask import Flask
+from flask_cache_core_memcached.testing import MemcachedServer
+from flask_cache_core_redis.testing import RedisServer
 from measure import Contender, Table, Target, medians
 
 import flask_cache_core
-from flask_cache_core.testing import MemcachedServer, RedisServer
 
 #: Within them all that is stored here fits: an eviction is measured where it is asked for.
 ROOM, FULL = 100_000, 500

@@ -10,9 +10,10 @@ from collections.abc import Callable
 from time import perf_counter
 
 from flask import Flask
+from flask_cache_core_redis.testing import RedisServer
 
 from flask_cache_core import Cache
-from flask_cache_core.testing import RedisServer, free_port
+from flask_cache_core.testing import free_port
 
 TIMEOUT = 0.25
 

@@ -148,13 +148,13 @@ class TinyStore(ByteStore):
 
     def increment(self, address: str, delta: int, timeout: float) -> int | None:
         with self.memory:
-            held = self.peek(address)
-            if held is None:
+            found = self.peek(address)
+            if found is None:
                 self.put(address, b"%d" % delta, timeout)
                 return delta
-            if not held.removeprefix(b"-").isdigit():
+            if not found.removeprefix(b"-").isdigit():
                 return None
-            value = int(held) + delta
+            value = int(found) + delta
             self.memory.items[address] = (b"%d" % value, self.memory.items[address][1])
             return value
 
@@ -241,7 +241,7 @@ class ResponsesLoseTheirStatus(TinyStore):
 @caught_by(
     "a_stored_none_is_there",
     "set_many_names_what_it_stored",
-    "store_writes_items_and_stamps",
+    "store_writes_items_and_versions",
 )
 class NoneIsNotSeen(TinyStore):
     def has(self, key: str) -> bool:
@@ -294,7 +294,7 @@ class DeleteIsAlwaysTrue(TinyStore):
 @caught_by(
     "add_stores_only_what_is_not_there",
     "a_stored_none_is_there",
-    "store_never_replaces_a_stamp",
+    "store_never_replaces_a_version",
     "add_is_atomic_across_threads",
     "a_long_timeout_keeps_the_value",
 )
@@ -719,20 +719,20 @@ class StampsLiveAsLongAsItems(WrongBatch):
         return batch._replace(versions_timeout=batch.timeout)
 
 
-@caught_by("store_never_replaces_a_stamp")
+@caught_by("store_never_replaces_a_version")
 class StampsAreReplaced(WrongBatch):
     def changed(self, batch: Batch[bytes]) -> Batch[bytes]:
         self.write_bytes(batch.versions, batch.versions_timeout)
         return batch
 
 
-@caught_by("store_writes_items_and_stamps", "store_never_replaces_a_stamp")
+@caught_by("store_writes_items_and_versions", "store_never_replaces_a_version")
 class OneStampIsEnough(WrongBatch):
     def changed(self, batch: Batch[bytes]) -> Batch[bytes]:
         return batch._replace(versions=dict(list(batch.versions.items())[:1]))
 
 
-@caught_by("store_without_stamps_or_items", "too_large_a_value_is_refused_with_one_warning")
+@caught_by("store_without_versions_or_items", "too_large_a_value_is_refused_with_one_warning")
 class StampsNeedItems(WrongBatch):
     def changed(self, batch: Batch[bytes]) -> Batch[bytes]:
         return batch if batch.items else batch._replace(versions={})
@@ -952,10 +952,10 @@ class OversizeIsNotCounted(TinyStore):
 @caught_by(LARGE)
 class OversizeKeepsTheOldValue(TinyStore):
     def reject(self, address: str, size: int) -> None:
-        held = self.memory.items.get(address)
+        found = self.memory.items.get(address)
         super().reject(address, size)
-        if held:
-            self.memory.items[address] = held
+        if found:
+            self.memory.items[address] = found
 
 
 @caught_by(LARGEST)
@@ -984,14 +984,14 @@ class AddLooksFirst(TinyStore):
 @caught_by(*RACES)
 class IncReadsFirst(TinyStore):
     def increment(self, address: str, delta: int, timeout: float) -> int | None:
-        held = self.read_bytes([address])[0]
-        if held is not None and not held.removeprefix(b"-").isdigit():
+        found = self.read_bytes([address])[0]
+        if found is not None and not found.removeprefix(b"-").isdigit():
             return None
         time.sleep(0.0005)
         with self.memory:
             end = self.memory.items.get(address, (b"", time.monotonic() + timeout))[1]
-            self.memory.items[address] = (b"%d" % (int(held or b"0") + delta), end)
-        return int(held or b"0") + delta
+            self.memory.items[address] = (b"%d" % (int(found or b"0") + delta), end)
+        return int(found or b"0") + delta
 
 
 @caught_by(RACES[1])
@@ -1028,11 +1028,11 @@ class IncReadsFirstInEachProcess(SharedStore):
 
     def increment(self, address: str, delta: int, timeout: float) -> int | None:
         with self.threads:
-            held = self.read_bytes([address])[0]
+            found = self.read_bytes([address])[0]
             time.sleep(0.0005)
             with self.memory:
-                if held is not None:
-                    self.memory.items[address] = (held, self.memory.items[address][1])
+                if found is not None:
+                    self.memory.items[address] = (found, self.memory.items[address][1])
                 else:
                     self.memory.items.pop(address, None)
                 return super().increment(address, delta, timeout)

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from flask_cache_core_redis.testing import RedisServer
 
 from flask_cache_core import Cache
 from flask_cache_core.backends import SimpleCache
 from flask_cache_core.errors import BackendError
-from flask_cache_core.testing import RedisServer, free_port
+from flask_cache_core.testing import free_port
 
 TIMEOUT = 0.2
 

@@ -11,8 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from flask_cache_core_redis.testing import RedisServer
 
-from flask_cache_core.testing import RedisServer, Server
+from flask_cache_core.testing import Server
 
 SUPPORT = Path(__file__).with_name("support")
 REQUESTS = 5000

@@ -16,14 +16,9 @@ from typing import Any, NamedTuple
 
 import pytest
 from distributions import Environment
-
-from flask_cache_core.testing import (
-    MemcachedServer,
-    RedisCluster,
-    RedisSentinel,
-    RedisServer,
-    SaslMemcachedServer,
-)
+from flask_cache_core_memcached.testing import MemcachedServer
+from flask_cache_core_redis.testing import RedisCluster, RedisSentinel, RedisServer
+from flask_cache_core_saslmemcached.testing import SaslMemcachedServer
 
 APP = """
 import itertools, json, os, sys

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 from flask import Flask, render_template_string
-from wire import CountingProxy
+from flask_cache_core_memcached.testing import MemcachedServer
+from flask_cache_core_redis.testing import RedisServer
 
 from flask_cache_core import Cache
-from flask_cache_core.testing import MemcachedServer, RedisServer
+from flask_cache_core.testing import CountingProxy
 
 
 @pytest.fixture(params=["redis", "memcached"])

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from flask_cache_core.backend import BaseCache, Batch, ByteStore
+
 PAGE = Path(__file__).parents[1] / "docs" / "writing-a-backend.md"
 FILE = re.compile(r"^```python\n# (\w+\.py)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 ENTRY_POINTS = re.compile(
@@ -44,9 +46,23 @@ def test_the_app_runs(project: Path) -> None:
     assert run(project, "-c", code) == "computed once a minute\n"
 
 
-def test_the_backend_holds_the_contract(project: Path) -> None:
-    output = run(project, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_my_caching.py")
+@pytest.mark.parametrize("module", ["test_my_caching.py", "test_my_round_trips.py"])
+def test_the_tests_pass(project: Path, module: str) -> None:
+    """The contract, and what a hit costs."""
+    output = run(project, "-m", "pytest", "-q", "-p", "no:cacheprovider", module)
     assert " passed" in output
+
+
+def members() -> set[str]:
+    return {name for name in vars(ByteStore) if not name.startswith("_")} | {"find_many", "store"}
+
+
+def test_every_member_of_a_byte_store_is_told() -> None:
+    """All that an author may override or call; the cache API itself is told elsewhere."""
+    api = set(vars(BaseCache)) - {"find_many", "multi_get", "counters"}
+    text = PAGE.read_text()
+    assert {name for name in members() - api if f"`{name}" not in text} == set()
+    assert {field for field in Batch._fields if f"| `{field}` |" not in text} == set()
 
 
 def test_the_hooks_are_called(project: Path) -> None:

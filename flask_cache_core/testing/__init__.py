@@ -3,6 +3,8 @@
 Knows backends and pytest; must not know Flask apps or decorators.
 """
 
+from typing import Any
+
 import pytest
 
 pytest.register_assert_rewrite(
@@ -15,26 +17,13 @@ pytest.register_assert_rewrite(
     )
 )  # fmt: skip
 
-from .contract import BackendContract  # noqa: E402 - its asserts are rewritten as in a test module
-from .servers import (  # noqa: E402
-    MemcachedServer,
-    RedisCluster,
-    RedisSentinel,
-    RedisServer,
-    SaslMemcachedServer,
-    Server,
-    free_port,
-    program,
-)
+from ._moved import moved  # noqa: E402 - the asserts of the contract are rewritten as in a test module
+from .contract import BackendContract  # noqa: E402
+from .proxy import CountingProxy  # noqa: E402
+from .servers import Server, free_port, program  # noqa: E402
 
-__all__ = [
-    "BackendContract",
-    "MemcachedServer",
-    "RedisCluster",
-    "RedisSentinel",
-    "RedisServer",
-    "SaslMemcachedServer",
-    "Server",
-    "free_port",
-    "program",
-]
+__all__ = ["BackendContract", "CountingProxy", "Server", "free_port", "program"]
+
+
+def __getattr__(name: str) -> Any:
+    return moved(__name__, name)

@@ -103,10 +103,10 @@ class OversizeContract(Contract):
             assert limited.set("set", large, 60) is False
             assert limited.set_many({"set_many": large, "small": 1}, 60) == ["small"]
             assert limited.add("add", large, 60) is False
-            assert limited.store(Batch({"store": large}, 60, {"stamp": "token"}, 60)) is False
+            assert limited.store(Batch({"store": large}, 60, {"version": "token"}, 60)) is False
         assert [warning.category for warning in caught] == [CacheWarning]
         assert limited.counters()["rejected"] == 4
-        keys = ("set", "set_many", "add", "store", "small", "stamp")
+        keys = ("set", "set_many", "add", "store", "small", "version")
         assert limited.get_many(*keys) == [None, None, None, None, 1, "token"]
 
     def test_the_largest_value_is_taken(self, limited: ByteStore) -> None:

@@ -21,7 +21,7 @@ def fill(backend: BaseCache, value: str) -> None:
     assert len(backend.set_many(dict.fromkeys(KEYS, value), 60)) == len(KEYS)
 
 
-def held(backend: BaseCache) -> set[str | None]:
+def values(backend: BaseCache) -> set[str | None]:
     return set(backend.get_many(*KEYS))
 
 
@@ -34,11 +34,11 @@ class ClearContract(Contract):
         backend.inc("counter")
         backend.add("lock", "token", 0)
         assert backend.clear() is True
-        assert held(backend) == {None}
+        assert values(backend) == {None}
         assert backend.has("counter") is False
         assert backend.add("lock", "token", 60) is True
         fill(backend, "again")
-        assert held(backend) == {"again"}
+        assert values(backend) == {"again"}
 
     def test_clear_of_nothing_is_done(self, backend: BaseCache) -> None:
         self.require(self.clears, "clear() of this backend answers False")
@@ -56,7 +56,7 @@ class ClearContract(Contract):
         self.require(not self.clears, "clear() of this backend clears")
         fill(backend, "mine")
         assert backend.clear() is False
-        assert held(backend) == {"mine"}
+        assert values(backend) == {"mine"}
 
     def test_clear_without_a_prefix_is_refused(
         self, byte_store: ByteStore, make_backend: MakeBackend, prefix: str
@@ -88,9 +88,9 @@ class ClearContract(Contract):
         self.require(self.clears, "clear() of this backend answers False")
         other = make_backend(prefix)
         fill(shared_backend, "mine")
-        assert held(other) == {"mine"}
+        assert values(other) == {"mine"}
         assert shared_backend.clear() is True
-        eventually(lambda: held(other) == {None}, "the other instance sees the clear")
+        eventually(lambda: values(other) == {None}, "the other instance sees the clear")
         other.set("key", "after", 60)
         assert shared_backend.get("key") == "after"
 
@@ -101,11 +101,11 @@ class ClearContract(Contract):
         self.require(self.prefixes, "this backend has no prefixes")
         neighbour = make_backend(prefix + ending)
         fill(backend, "mine")
-        assert held(neighbour) == {None}
+        assert values(neighbour) == {None}
         fill(neighbour, "theirs")
-        assert held(backend) == {"mine"}
+        assert values(backend) == {"mine"}
         assert sorted(neighbour.delete_many(*KEYS)) == sorted(KEYS)
-        assert held(backend) == {"mine"}
+        assert values(backend) == {"mine"}
 
     @pytest.mark.parametrize("ending", NEIGHBOURS)
     def test_clear_never_touches_a_neighbour(
@@ -117,7 +117,7 @@ class ClearContract(Contract):
         fill(backend, "mine")
         fill(neighbour, "theirs")
         assert backend.clear() is True
-        assert (held(backend), held(neighbour)) == ({None}, {"theirs"})
+        assert (values(backend), values(neighbour)) == ({None}, {"theirs"})
         fill(backend, "mine")
         assert neighbour.clear() is True
-        assert (held(backend), held(neighbour)) == ({"mine"}, {None})
+        assert (values(backend), values(neighbour)) == ({"mine"}, {None})

@@ -66,9 +66,9 @@ class KeysContract(Contract):
         assert backend.get_many("other", key) == [None, 3]
         assert backend.delete(key) is True
         assert backend.has(key) is False
-        assert backend.store(Batch({key: 4}, 60, {key + "|stamp": "token"}, 60)) is True
-        assert backend.get_dict(key, key + "|stamp") == {key: 4, key + "|stamp": "token"}
-        assert sorted(backend.delete_many(key, key + "|stamp")) == [key, key + "|stamp"]
+        assert backend.store(Batch({key: 4}, 60, {key + "|version": "token"}, 60)) is True
+        assert backend.get_dict(key, key + "|version") == {key: 4, key + "|version": "token"}
+        assert sorted(backend.delete_many(key, key + "|version")) == [key, key + "|version"]
 
     def test_no_two_keys_are_the_same(self, backend: BaseCache) -> None:
         mapping = {key: name for name, key in HOSTILE.items()}

@@ -7,9 +7,9 @@ from ._base import Contract
 
 
 class StoreContract(Contract):
-    """One write of a computation: items, stamps, and the lock let go."""
+    """One write of a computation: items, versions, and the lock that is released."""
 
-    def test_store_writes_items_and_stamps(self, backend: BaseCache) -> None:
+    def test_store_writes_items_and_versions(self, backend: BaseCache) -> None:
         assert (
             backend.store(Batch({"a": [1], "b": None}, 60, {"s": "token", "t": "other"}, 60))
             is True
@@ -17,7 +17,7 @@ class StoreContract(Contract):
         assert backend.get_many("a", "s", "t") == [[1], "token", "other"]
         assert backend.has("b") is True
 
-    def test_store_without_stamps_or_items(self, backend: BaseCache) -> None:
+    def test_store_without_versions_or_items(self, backend: BaseCache) -> None:
         assert backend.store(Batch({"a": 1}, 60, {}, 60)) is True
         assert backend.store(Batch({}, 60, {"s": "token"}, 60)) is True
         assert backend.store(Batch({}, 60, {}, 60)) is True
@@ -28,7 +28,7 @@ class StoreContract(Contract):
         assert backend.store(Batch({"a": "new"}, 60, {}, 60)) is True
         assert backend.get("a") == "new"
 
-    def test_store_never_replaces_a_stamp(self, backend: BaseCache) -> None:
+    def test_store_never_replaces_a_version(self, backend: BaseCache) -> None:
         """Else a computation that began before an invalidation would undo it."""
         backend.set("s", "newer", 60)
         assert backend.store(Batch({"a": 1}, 60, {"s": "older", "t": "fresh"}, 60)) is True

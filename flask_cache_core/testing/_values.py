@@ -238,12 +238,12 @@ class NothingContract(Contract):
         assert backend.set_many({"key": 1, "other": 2}, 60) == ["key", "other"]
         assert backend.add("key", 1, 60) is True
         assert backend.add("key", 2, 60) is True
-        assert backend.store(Batch({"key": 1}, 60, {"stamp": "token"}, 60)) is True
+        assert backend.store(Batch({"key": 1}, 60, {"version": "token"}, 60)) is True
         assert backend.inc("key", 3) == 3
         assert backend.dec("key", 3) == -3
         assert backend.get("key") is None
         assert backend.has("key") is False
-        assert backend.get_many("key", "stamp") == [None, None]
+        assert backend.get_many("key", "version") == [None, None]
         assert backend.delete("key") is False
         assert backend.delete_many("key") == []
         assert backend.clear() is True

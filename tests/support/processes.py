@@ -14,7 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from flask_cache_core.testing import MemcachedServer, RedisServer
+from flask_cache_core_memcached.testing import MemcachedServer
+from flask_cache_core_redis.testing import RedisServer
 
 WORKER = Path(__file__).with_name("worker.py")
 

@@ -77,7 +77,6 @@ class FileSystemCache(ByteStore):
         backend_timeout: float = 0.25,
         **options: Any,
     ) -> None:
-        super().__init__(default_timeout=default_timeout, **options)
         self._root = made_directory(FileSystemOptions.directory.checked(cache_dir))
         self._mode = checked_mode(mode)
         self._digest = digest_by(FileSystemOptions.file_hash_method.checked(hash_method))
@@ -89,7 +88,7 @@ class FileSystemCache(ByteStore):
         if max_bytes is not None:
             self.max_value_bytes = max(int(self._limits.apart) - 1024, PAGE // 2)
         self._damaged = 0
-        self._settle()
+        super().__init__(default_timeout=default_timeout, **options)
 
     @classmethod
     def factory(
@@ -115,13 +114,12 @@ class FileSystemCache(ByteStore):
 
     def configure(self, settings: Settings) -> None:
         super().configure(settings)
-        self._settle()
         with suppress(BackendError, OSError):  # the disk may be back when it is needed
             with self._change():
                 pass
             self._files.discard(0)  # what a process that died in `clear` left
 
-    def _settle(self) -> None:
+    def prefix_changed(self) -> None:
         self._files = Files.of_prefix(self._root, self.delimited_prefix, self._mode)
         self._reader = Reader(self._files, self._digest)
 
@@ -177,7 +175,7 @@ class FileSystemCache(ByteStore):
                     change.write(address, data, _expiry(batch.versions_timeout))
             refused = _written(change, batch.items.items(), batch.timeout)
             if batch.release is not None:
-                _remove_held(change, *batch.release)
+                _remove_if(change, *batch.release)
         return refused
 
     def add_bytes(self, address: str, data: bytes, timeout: float) -> bool:
@@ -196,10 +194,10 @@ class FileSystemCache(ByteStore):
     def increment(self, address: str, delta: int, timeout: float) -> int | None:
         with self._change() as change:
             found = change.read(address)
-            held, expires = (b"0", _expiry(timeout)) if found is None else found
-            if not _DECIMAL.fullmatch(held):
+            data, expires = (b"0", _expiry(timeout)) if found is None else found
+            if not _DECIMAL.fullmatch(data):
                 return None
-            value = int(held) + delta
+            value = int(data) + delta
             change.write(address, b"%d" % value, expires)
             return value
 
@@ -212,7 +210,7 @@ class FileSystemCache(ByteStore):
 
     def remove_bytes_if(self, address: str, expected: bytes) -> bool:
         with self._change() as change:
-            return _remove_held(change, address, expected)
+            return _remove_if(change, address, expected)
 
     def clear_prefix(self) -> bool:
         everything = [self._files]
@@ -277,9 +275,9 @@ def _written(change: Change, items: Iterable[tuple[str, bytes]], timeout: float)
     return [address for address, data in items if not change.write(address, data, expires)]
 
 
-def _remove_held(change: Change, address: str, held: bytes) -> bool:
+def _remove_if(change: Change, address: str, expected: bytes) -> bool:
     found = change.read(address)
-    return found is not None and found[0] == held and change.remove(address)
+    return found is not None and found[0] == expected and change.remove(address)
 
 
 def _turns(items: Iterable[Item]) -> Iterator[list[Item]]:

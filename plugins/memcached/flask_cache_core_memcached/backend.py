@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
@@ -21,7 +20,7 @@ from .cluster import Cluster
 from .node import Node
 from .options import MemcachedOptions
 from .servers import parse_servers
-from .share import TOKEN_LENGTH, Share
+from .share import TOKEN_LENGTH
 
 #: What the protocol takes as a key.
 KEY_BYTES: Final = 250
@@ -38,8 +37,6 @@ _PAST: Final = _RELATIVE + 1
 
 #: Marks a key that is a digest. No key that is stored as it is begins so.
 _HASHED: Final = "#"
-
-_DECIMAL: Final = re.compile(rb"-?[0-9]+ *\Z")
 
 
 class MemcachedCache(ByteStore):
@@ -164,21 +161,20 @@ class MemcachedCache(ByteStore):
             self.remove_bytes_if(*batch.release)
         return self._refused(batch.items, [address for part in parts for address in part])
 
-    def replace_bytes_if(self, address: str, held: bytes, data: bytes, timeout: float) -> bool:
+    def replace_bytes_if(self, address: str, expected: bytes, data: bytes, timeout: float) -> bool:
         expire = expiry(timeout)
-        return self._cluster.one(address, lambda share: _swap(share, address, held, data, expire))
+        return self._cluster.one(address, lambda share: share.swap(address, expected, data, expire))
 
-    def remove_bytes_if(self, address: str, held: bytes) -> bool:
-        return self._cluster.one(address, lambda share: _swap(share, address, held, b"", _PAST))
+    def remove_bytes_if(self, address: str, expected: bytes) -> bool:
+        return self._cluster.one(address, lambda share: share.swap(address, expected, b"", _PAST))
 
     def increment(self, address: str, delta: int, timeout: float) -> int | None:
-        """Up: the server's own increment. Down: its own decrement as long as that stays above 0.
+        """Two round trips: the first shows that the connection is open, so that none is repeated.
 
-        The server knows no numbers below 0 or above 2**64: from there on, compare-and-swap,
-        with an expiry that starts anew, as the server does not tell the old one.
+        No server stands in for the one that keeps the counter: it would count from the start.
         """
         expire = expiry(timeout)
-        return self._cluster.one(address, lambda share: _count(share, address, delta, expire))
+        return self._cluster.owner(address, lambda share: share.count(address, delta, expire))
 
     def clear_prefix(self) -> bool:
         if self.delimited_prefix:
@@ -206,42 +202,3 @@ def _valid_prefix(delimited: str) -> str:
 
 def _part(items: Mapping[str, bytes], addresses: Sequence[str]) -> dict[str, bytes]:
     return {address: items[address] for address in addresses if address in items}
-
-
-def _swap(share: Share, address: str, held: bytes, data: bytes, expire: int) -> bool:
-    found = share.gets(address)
-    return found is not None and found[0] == held and share.cas(address, data, expire, found[1])
-
-
-def _count(share: Share, address: str, delta: int, expire: int) -> int | None:
-    while True:
-        if delta >= 0 or _stays_positive(share, address, delta):
-            answer = share.incr(address, delta)
-            if isinstance(answer, int):
-                return answer
-            found = None if answer is None else share.gets(address)
-        else:
-            found = share.gets(address)
-        if found is None:
-            if share.add(address, b"%d" % delta, expire):
-                return delta
-            continue
-        value = _number(found[0])
-        if value is None:
-            return None
-        if share.cas(address, b"%d" % (value + delta), expire, found[1]):
-            return value + delta
-
-
-def _stays_positive(share: Share, address: str, delta: int) -> bool:
-    found = share.gets(address)
-    value = None if found is None else _number(found[0])
-    return value is not None and value + delta >= 0
-
-
-def _number(data: bytes) -> int | None:
-    """The server pads a number that became shorter with spaces."""
-    try:
-        return int(data) if _DECIMAL.match(data) else None
-    except ValueError:  # thousands of digits
-        return None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from flask_cache_core.errors import BackendError
 
@@ -22,6 +22,9 @@ from .share import Share
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
+
+#: Where the marker is if there is no prefix: apart from the keys of the app.
+_CANARY: Final = "flask-cache-core"
 
 
 class Cluster:
@@ -43,7 +46,7 @@ class Cluster:
 
     def _share(self, owner: int, host: int) -> Share:
         standing_in = "" if owner == host else f"~{self._nodes[owner].name}"
-        marker = f"{self._prefix}~generation{standing_in}"
+        marker = f"{self._prefix or _CANARY}~generation{standing_in}"
         return Share(self._nodes[host], self._prefix, marker, outdated=owner != host)
 
     def one(self, address: str, operation: Callable[[Share], T]) -> T:
@@ -51,6 +54,22 @@ class Cluster:
         if self._only is not None:
             return operation(self._only)
         return self.each([address], lambda share, _: operation(share))[0]
+
+    def owner(self, address: str, operation: Callable[[Share], T]) -> T:
+        """Run *operation* on the server that *address* belongs to: no other one stands in for it.
+
+        Raise `BackendError` where that server is dead.
+        """
+        if self._ring is None:
+            return self.one(address, operation)
+        owner = self._ring.owner(address)
+        if self._is_left_alone(owner):
+            raise self._failed_lately(owner)
+        try:
+            return operation(self._ready(owner, owner))
+        except BackendError as error:
+            self._bury(owner, error, quiet=True)
+            raise
 
     def each(
         self, addresses: Sequence[str], operation: Callable[[Share, Sequence[str]], T]
@@ -137,10 +156,13 @@ class Cluster:
     def _is_left_alone(self, host: int) -> bool:
         return self._dead_until.get(host, 0) > monotonic()
 
+    def _failed_lately(self, host: int) -> BackendError:
+        return BackendError(f"memcached at {self._nodes[host].name} failed a moment ago")
+
     def _ready(self, owner: int, host: int) -> Share:
         share = self._at(owner, host)
         if self._is_left_alone(host):
-            raise BackendError(f"memcached at {self._nodes[host].name} failed a moment ago")
+            raise self._failed_lately(host)
         if host in self._dead_until:
             self._dead_until[host] = monotonic() + self._retry_after
             share.start_over()

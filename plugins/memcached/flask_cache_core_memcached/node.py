@@ -9,13 +9,13 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable
-from time import monotonic
 from typing import Final, TypeVar
 
 from flask_cache_core.errors import BackendError
 
 from .clients import Client, Connect, Link
 
+P = TypeVar("P")
 T = TypeVar("T")
 
 #: Connections that another process opened. They are never closed from here: closing one tells
@@ -24,12 +24,17 @@ T = TypeVar("T")
 _inherited: Final[list[object]] = []
 
 
+class _SentError(Exception):
+    """What must not be sent again failed. Its cause is the error of the client library."""
+
+
 class Node:
     """One server and its connections.
 
     :param pool_size: connections that are kept when nobody uses them.
     :param pool_blocking: never open more than ``pool_size``; wait for one, up to the timeout.
     :param explain: what an error of the client library means, for the message.
+    :ivar replaced: how often a connection that was kept turned out to be closed.
     """
 
     def __init__(
@@ -43,6 +48,7 @@ class Node:
         explain: Callable[[Link, Exception], str],
     ) -> None:
         self.name = link.server.name
+        self.replaced = 0
         self._link = link
         self._connect = connect
         self._pool_size = pool_size
@@ -58,9 +64,10 @@ class Node:
         self._pid = os.getpid()
 
     def run(self, operation: Callable[[Client], T]) -> T:
-        """Run *operation* on a connection. Raises `BackendError` when the server fails it.
+        """Run *operation* on a connection. Raise `BackendError` when the server fails it.
 
-        A connection that the server had closed while nobody used it is replaced, once.
+        A connection that was kept and that the server has closed is replaced, once: so
+        *operation* is one that may be carried out twice.
         """
         if self._pid != os.getpid():
             _inherited.append((self._idle, self._busy))
@@ -75,36 +82,43 @@ class Node:
         finally:
             free.release()
 
+    def run_once(self, proof: Callable[[Client], P], operation: Callable[[Client, P], T]) -> T:
+        """Run *proof*, which reads and shows that a connection is open, then *operation* on it.
+
+        *operation* is never repeated: a request whose answer got lost may have been served.
+        """
+
+        def both(client: Client) -> T:
+            proved = proof(client)
+            try:
+                return operation(client, proved)
+            except client.errors as error:
+                raise _SentError from error
+
+        try:
+            return self.run(both)
+        except _SentError as sent:
+            raise self._explained(sent.__cause__) from sent.__cause__
+
     def _run(self, operation: Callable[[Client], T]) -> T:
         try:
             client = self._idle.pop()
         except IndexError:
-            return self._attempt(operation)
-        started = monotonic()
+            return self._run_on(self._connect(self._link), operation)
         try:
             return self._used(client, operation)
+        except client.closed:
+            self._idle.clear()  # the others are older
+            self.replaced += 1
         except client.errors as error:
-            if monotonic() - started >= self._link.timeout * 0.9:
-                raise self._failure(self._explain(self._link, error)) from error
-        self._idle.clear()
-        return self._attempt(operation)
+            raise self._explained(error) from error
+        return self._run_on(self._connect(self._link), operation)
 
-    def _attempt(self, operation: Callable[[Client], T]) -> T:
-        """Run *operation* on a new connection, and on another one if nothing came to be sent."""
-        started = monotonic()
-        client = self._connect(self._link)
-        try:
-            return self._used(client, operation)
-        except client.unsent as error:
-            if monotonic() - started >= self._link.timeout * 0.9:
-                raise self._failure(self._explain(self._link, error)) from error
-        except client.errors as error:
-            raise self._failure(self._explain(self._link, error)) from error
-        client = self._connect(self._link)
+    def _run_on(self, client: Client, operation: Callable[[Client], T]) -> T:
         try:
             return self._used(client, operation)
         except client.errors as error:
-            raise self._failure(self._explain(self._link, error)) from error
+            raise self._explained(error) from error
 
     def _used(self, client: Client, operation: Callable[[Client], T]) -> T:
         self._busy.add(client)
@@ -115,6 +129,10 @@ class Node:
         if not client.broken:
             self._idle.append(client)
         return result
+
+    def _explained(self, error: BaseException | None) -> BackendError:
+        assert isinstance(error, Exception)
+        return self._failure(self._explain(self._link, error))
 
     def _failure(self, cause: str) -> BackendError:
         return BackendError(f"memcached at {self.name} ({self._setting}): {cause}")

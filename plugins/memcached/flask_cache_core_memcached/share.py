@@ -1,9 +1,12 @@
 """What one server holds of one prefix, and the generation that makes `clear` one write.
 
-Every key carries the current generation, a token that the server keeps under a key of its own.
-Replacing it puts all that was there out of reach. Tokens grow with time: the newer of two wins,
-so that a server that comes back with an old one cannot bring back what was cleared. A token that
-the server lost is replaced by a new one, never by the old. Must not know other servers.
+Every key carries the current generation, a token that the server keeps under a key of its own,
+the marker. Replacing it puts all that was there out of reach. Tokens grow with time: the newer
+of two wins, so that a server that comes back with an old one cannot bring back what was cleared.
+A token that the server lost is replaced by a new one, never by the old.
+
+The marker is asked for at the end of every read, and has to come back: so a client library that
+answers "not there" for a server that failed is never believed. Must not know other servers.
 """
 
 from __future__ import annotations
@@ -16,14 +19,22 @@ from functools import partial
 from time import monotonic
 from typing import Final, TypeVar
 
+from flask_cache_core.errors import BackendError
+
 from .clients import Client
+from .counting import AGAIN, Again, count
 from .node import Node
 
 T = TypeVar("T")
 
-#: Seconds for which a process trusts the generation that it knows. Others must see a `clear`
-#: within one second.
+#: Seconds for which a process that writes trusts the generation that it knows. Others must see a
+#: `clear` within one second.
 TRUSTED: Final = 0.9
+
+#: How often something is tried anew because others changed what it was based on. A counter may
+#: have many who count: one of them gets through each time.
+_ATTEMPTS: Final = 10
+_COUNTS: Final = 1_000
 
 #: Digits of a token: microseconds since the epoch, then chance; both in hexadecimal.
 _TIME: Final = 14
@@ -49,7 +60,7 @@ def _token(stored: bytes | None) -> str:
 class Share:
     """Reads and writes addresses of one prefix on one server.
 
-    :param prefix: in front of every key; empty: no generation, keys are the addresses.
+    :param prefix: in front of every key; empty: keys are the addresses, whatever the generation.
     :param marker: where the server keeps the generation.
     :ivar outdated: what is there may be older than what was written elsewhere meanwhile.
     """
@@ -67,17 +78,23 @@ class Share:
     # -- the primitives -------------------------------------------------------------------
 
     def read(self, addresses: Sequence[str]) -> list[bytes | None]:
-        """One round trip, also when the generation is due to be looked at."""
-        head = self._known_head()
-        keys = [head + address for address in addresses]
-        if not self._prefix or monotonic() - self._checked < TRUSTED:
-            found = self.node.run(lambda client: client.get_multi(keys))
-        else:
-            asked = [*keys, self._marker]
-            found = self.node.run(lambda client: client.get_multi(asked))
-            if not self._is_current(found.get(self._marker)):
-                return self.read(addresses)
-        return [found.get(key) for key in keys]
+        """One round trip, unless the generation turns out to have changed.
+
+        Where it has not, the answer was cut off: a connection may be closed once.
+        """
+        cut_off = False
+        for _ in range(_ATTEMPTS):
+            head = self._known_head()
+            keys = [head + address for address in addresses]
+            found = self.node.run(partial(_get_multi, [*keys, self._marker]))
+            if self._confirmed(head, found.get(self._marker)):
+                return [found.get(key) for key in keys]
+            if cut_off:
+                raise BackendError(
+                    f"memcached at {self.node.name} answers a part of what it should"
+                )
+            cut_off = self._head == head
+        raise self._never_settles()
 
     def write(self, items: Mapping[str, bytes], expire: int) -> list[str]:
         return self._surely(lambda client, head: _write(client, head, items, expire))
@@ -89,31 +106,69 @@ class Share:
         self,
         items: Mapping[str, bytes],
         expire: int,
-        added: Mapping[str, bytes],
-        added_expire: int,
+        versions: Mapping[str, bytes],
+        versions_expire: int,
     ) -> list[str]:
         """Belongs to the generation in which it was read: no look at the current one."""
         head = self._known_head()
-        named = {head + address: data for address, data in items.items()}
-        stamps = {head + address: data for address, data in added.items()}
-        refused = self.node.run(lambda client: client.store(stamps, added_expire, named, expire))
+        added, named = _named(head, versions), _named(head, items)
+        refused = self.node.run(lambda client: client.store(added, versions_expire, named, expire))
         return [key[len(head) :] for key in refused]
 
     def add(self, address: str, data: bytes, expire: int) -> bool:
-        key = self._fresh_head() + address
-        return self.node.run(lambda client: client.add(key, data, expire))
+        """One at most is told that it was the first, also where an answer got lost.
 
-    def incr(self, address: str, delta: int) -> int | str | None:
-        key = self._fresh_head() + address
-        return self.node.run(lambda client: client.incr(key, delta))
+        Where a connection turned out to be closed, the server may have been restarted, and have
+        lost its generation: what was added to the old one would not be found.
+        """
+        for _ in range(_ATTEMPTS):
+            replaced, head = self.node.replaced, self._fresh_head()
+            added = self.node.run(partial(_add, head + address, data, expire))
+            if self.node.replaced == replaced or self._is_current(head):
+                return added
+        raise self._never_settles()
 
-    def gets(self, address: str) -> tuple[bytes, object] | None:
-        key = self._fresh_head() + address
-        return self.node.run(lambda client: client.gets(key))
+    def swap(self, address: str, expected: bytes, data: bytes, expire: int) -> bool:
+        """Replace *expected* by *data*; whether it was there."""
+        for _ in range(_ATTEMPTS):
+            key = self._fresh_head() + address
+            swapped = self.node.run_once(
+                partial(_gets, key), partial(_swap, key, expected, data, expire)
+            )
+            if not isinstance(swapped, Again):
+                return swapped
+            if self.read([address])[0] is None:
+                return False
+        raise self._never_settles()
 
-    def cas(self, address: str, data: bytes, expire: int, token: object) -> bool:
-        key = self._known_head() + address
-        return self.node.run(lambda client: client.cas(key, data, expire, token))
+    def count(self, address: str, delta: int, expire: int) -> int | None:
+        """Add *delta* exactly once; the new value, ``None`` where there is no number."""
+        for _ in range(_COUNTS):
+            head = self._known_head()
+            keys = [head + address, self._marker]
+            marker, counted = self.node.run_once(
+                partial(_get_multi, keys), partial(self._count, head, address, delta, expire)
+            )
+            if not isinstance(counted, Again):
+                return counted
+            self._confirmed(head, marker)
+        raise self._never_settles()
+
+    def _count(
+        self,
+        head: str,
+        address: str,
+        delta: int,
+        expire: int,
+        client: Client,
+        found: Mapping[str, bytes],
+    ) -> tuple[bytes | None, int | Again | None]:
+        """Nothing is written unless the marker came back: the connection is open, then."""
+        marker = found.get(self._marker)
+        key = head + address
+        if marker is None or self._head_of(_token(marker)) != head:
+            return marker, AGAIN
+        return marker, count(client, key, found.get(key), delta, expire)
 
     # -- the generation -------------------------------------------------------------------
 
@@ -132,82 +187,118 @@ class Share:
 
         Else an invalidation would be lost to those who know the new one already.
         """
-        while True:
+        for _ in range(_ATTEMPTS):
             head = self._known_head()
             result = self.node.run(partial(_in_generation, operation, head))
-            if not self._prefix or self._is_current(self._stored_marker()):
+            if not self._prefix or self._is_current(head):
                 return result
+        raise self._never_settles()
+
+    def _is_current(self, head: str) -> bool:
+        """Whether *head* is the one that the server and this process agree on."""
+        return self._confirmed(head, self._stored_marker()) or self._head == head
 
     def _known_head(self) -> str:
-        if self._prefix and not self._head:
-            self._is_current(self._stored_marker())
+        if not self._token:
+            self._confirmed("", self._stored_marker())
         return self._head
 
     def _fresh_head(self) -> str:
         if self._prefix and monotonic() - self._checked >= TRUSTED:
-            self._is_current(self._stored_marker())
+            self._confirmed(self._head, self._stored_marker())
         return self._head
 
     def _stored_marker(self) -> bytes | None:
-        keys = [self._marker]
-        return self.node.run(lambda client: client.get_multi(keys)).get(self._marker)
+        return self.node.run(partial(_get_multi, [self._marker])).get(self._marker)
 
-    def _is_current(self, stored: bytes | None) -> bool:
-        """Learn from what the server has; whether that is what this process thought."""
-        before = self._token
-        if not before or stored is None or stored != before.encode():
-            self._settle(_token(stored), stored)
-        self._checked = monotonic()
-        return self._token == before
+    def _head_of(self, token: str) -> str:
+        return f"{self._prefix}{token}:" if self._prefix else ""
 
-    def _settle(self, stored: str, data: bytes | None) -> None:
-        if stored > self._token:
-            self._adopt(stored)
-        elif data is None:
-            self._replace_lost()
-        else:
-            self._repair()
+    def _confirmed(self, head: str, stored: bytes | None) -> bool:
+        """Whether *head* is of the generation in *stored*. If not, agree with the server on one.
 
-    def _replace_lost(self) -> None:
-        token = new_token(self._token)
-        if self.node.run(lambda client: client.add(self._marker, token.encode(), 0)):
-            self._adopt(token)
-            return
-        winner = _token(self._stored_marker())
-        if winner > self._token:
-            self._adopt(winner)
-        else:
-            self._repair()
+        ``None`` is no answer: it takes an `add` to know that the server lost its marker.
+        """
+        token = _token(stored)
+        if token and self._head_of(token) == head:
+            self._checked = monotonic()
+            return True
+        self._settle(stored)
+        return False
 
-    def _repair(self) -> None:
-        """The server came back with an older generation, or with garbage: give it a new one."""
-        held = self.node.run(lambda client: client.gets(self._marker))
-        if held is None:
-            return self._replace_lost()
-        stored = _token(held[0])
-        if stored and stored >= self._token:
-            return self._adopt(stored)
-        token = self._token or new_token()
-        if self.node.run(lambda client: client.cas(self._marker, token.encode(), 0, held[1])):
-            self._adopt(token)
-        return None
+    def _settle(self, stored: bytes | None) -> None:
+        """Take a newer generation from the server, or give it the one that it lacks."""
+        for _ in range(_ATTEMPTS):
+            token = _token(stored)
+            if token and token >= self._token:
+                return self._adopt(token)
+            token = new_token(self._token) if stored is None else self._token or new_token()
+            if self._gave(token, stored):
+                return self._adopt(token)
+            stored = self._stored_marker()
+        raise self._never_settles()
+
+    def _gave(self, token: str, stored: bytes | None) -> bool:
+        """Write *token* in place of *stored*; whether that was still there."""
+        data = token.encode()
+        if stored is None:
+            return self.node.run(lambda client: client.add(self._marker, data, 0))
+        found = self.node.run(partial(_gets, self._marker))
+        if found is None or found[0] != stored:
+            return False
+        return self.node.run(lambda client: client.cas(self._marker, data, 0, found[1]))
 
     def _adopt(self, token: str) -> None:
         """Take *token*, unless another thread knows a newer one by now."""
         locked = self._adopting.acquire(timeout=0.05)  # a fork may have left it held for ever
         try:
             if token > self._token:
-                self._token, self._head = token, f"{self._prefix}{token}:"
+                self._token, self._head = token, self._head_of(token)
             self._checked = monotonic()
         finally:
             if locked:
                 self._adopting.release()
 
+    def _never_settles(self) -> BackendError:
+        return BackendError(
+            f"memcached at {self.node.name}: others change {self._marker!r}, or what is to be "
+            "written, again and again"
+        )
+
+
+def _named(head: str, items: Mapping[str, bytes]) -> dict[str, bytes]:
+    return {head + address: data for address, data in items.items()}
+
+
+def _get_multi(keys: Sequence[str], client: Client) -> Mapping[str, bytes]:
+    return client.get_multi(keys)
+
+
+def _gets(key: str, client: Client) -> tuple[bytes, object] | None:
+    return client.gets(key)
+
+
+def _add(key: str, data: bytes, expire: int, client: Client) -> bool:
+    return client.add(key, data, expire)
+
 
 def _write(client: Client, head: str, items: Mapping[str, bytes], expire: int) -> list[str]:
-    refused = client.set_multi({head + address: data for address, data in items.items()}, expire)
+    refused = client.set_multi(_named(head, items), expire)
     return [key[len(head) :] for key in refused]
 
 
 def _in_generation(operation: Callable[[Client, str], T], head: str, client: Client) -> T:
     return operation(client, head)
+
+
+def _swap(
+    key: str,
+    expected: bytes,
+    data: bytes,
+    expire: int,
+    client: Client,
+    found: tuple[bytes, object] | None,
+) -> bool | Again:
+    if found is None:  # or the server failed
+        return AGAIN
+    return found[0] == expected and client.cas(key, data, expire, found[1])

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 from flask_cache_core_memcached import MemcachedCache
+from flask_cache_core_memcached.testing import MemcachedServer
 
 from flask_cache_core.testing import BackendContract
-from flask_cache_core.testing.servers import MemcachedServer
 
 
 class OnMemcached(BackendContract):

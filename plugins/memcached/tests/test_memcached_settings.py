@@ -8,10 +8,10 @@ import pytest
 from flask import Flask
 from flask_cache_core_memcached import MemcachedCache
 from flask_cache_core_memcached.servers import Server, parse_servers
+from flask_cache_core_memcached.testing import MemcachedServer
 
 from flask_cache_core.errors import ConfigError
 from flask_cache_core.plugins import registry
-from flask_cache_core.testing.servers import MemcachedServer
 
 
 def resolve(name: str, **config: Any) -> MemcachedCache:

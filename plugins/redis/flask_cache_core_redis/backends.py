@@ -113,14 +113,14 @@ class RedisBackend(ByteStore):
         return bool(self._run([("EVAL", scripts.REPLACE, 1, _key(address), *arguments)])[0])
 
     def remove_bytes_if(self, address: str, expected: bytes) -> bool:
-        return bool(self._run([_unlock(address, expected)])[0])
+        return bool(self._run([_release(address, expected)])[0])
 
     def write_batch(self, batch: Batch[bytes]) -> Sequence[str]:
         self._run(
             [
                 *_adds(batch.versions, batch.versions_timeout),
                 *_sets(batch.items, batch.timeout),
-                *([_unlock(*batch.release)] if batch.release else ()),
+                *([_release(*batch.release)] if batch.release else ()),
             ]
         )
         return ()
@@ -230,7 +230,7 @@ def _adds(items: Mapping[str, bytes], timeout: float) -> list[Command]:
     return [(*command, "NX") for command in _sets(items, timeout)]
 
 
-def _unlock(address: str, expected: bytes) -> Command:
+def _release(address: str, expected: bytes) -> Command:
     return ("EVAL", scripts.REMOVE, 1, _key(address), expected)
 
 

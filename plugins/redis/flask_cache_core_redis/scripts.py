@@ -23,7 +23,7 @@ end
 return redis.call('GET', KEYS[1])
 """
 
-#: Held, new, milliseconds (0: never) → whether *held* was there.
+#: Expected, new, milliseconds (0: never) → whether *expected* was there.
 REPLACE: Final = b"""
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 if ARGV[3] == '0' then
@@ -34,7 +34,7 @@ end
 return 1
 """
 
-#: Held → whether *held* was there.
+#: Expected → whether *expected* was there.
 REMOVE: Final = b"""
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])

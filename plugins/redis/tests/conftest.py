@@ -1,9 +1,7 @@
-"""Real servers for the tests: one Redis, one with Sentinel, a cluster; and a proxy that counts."""
+"""Real servers for the tests: one Redis, one with Sentinel, a cluster."""
 
 from __future__ import annotations
 
-import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,8 +9,9 @@ from typing import Any
 import pytest
 import redis
 from flask_cache_core_redis import RedisBackend, flask_cache_backend
+from flask_cache_core_redis.testing import RedisCluster, RedisSentinel, RedisServer
 
-from flask_cache_core.testing import RedisCluster, RedisSentinel, RedisServer
+from flask_cache_core.testing import CountingProxy
 
 #: Long enough for a busy machine; tests of the budget itself set their own.
 PATIENCE = 10.0
@@ -31,49 +30,6 @@ def until(condition: Callable[[], object], seconds: float = 30) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it never came true"
         time.sleep(0.02)
-
-
-class CountingProxy:
-    """Forwards to a port, and counts the turns: what clients send after a reply, or at first."""
-
-    def __init__(self, port: int) -> None:
-        self._target = port
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        self.turns = 0
-        self._sockets: list[socket.socket] = [self._listener]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            server = socket.create_connection(("127.0.0.1", self._target))
-            self._sockets += [client, server]
-            asking = threading.Event()
-            for pair in ((client, server, asking.set), (server, client, asking.clear)):
-                threading.Thread(target=self._pump, args=(*pair, asking), daemon=True).start()
-
-    def _pump(
-        self,
-        source: socket.socket,
-        sink: socket.socket,
-        mark: Callable[[], None],
-        asking: threading.Event,
-    ) -> None:
-        try:
-            while data := source.recv(1 << 16):
-                self.turns += mark == asking.set and not asking.is_set()
-                mark()
-                sink.sendall(data)
-        except OSError:
-            pass
-
-    def close(self) -> None:
-        for each in self._sockets:
-            each.close()
 
 
 Build = Callable[..., RedisBackend]
@@ -127,9 +83,8 @@ def cluster_servers() -> Iterator[ClusterServers]:
 
 @pytest.fixture
 def counting_proxy(server: RedisServer) -> Iterator[CountingProxy]:
-    proxy = CountingProxy(server.port)
-    yield proxy
-    proxy.close()
+    with CountingProxy(server.port) as proxy:
+        yield proxy
 
 
 @pytest.fixture(name="until", scope="session")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import pytest
 import redis
+from flask_cache_core_redis.testing import RedisServer
 
 from flask_cache_core.errors import BackendError
-from flask_cache_core.testing.servers import RedisServer
 
 
 @pytest.fixture
@@ -51,36 +52,46 @@ def test_a_restart_between_two_operations_is_not_noticed(build: Any, own_server:
 
 
 @pytest.mark.parametrize("kind", ["settings", "client"])
-def test_a_hanging_server_costs_the_budget_and_no_more(
-    build: Any, own_server: Any, kind: str
-) -> None:
+def test_a_hanging_server_is_told(build: Any, own_server: Any, until: Any, kind: str) -> None:
     ready = redis.Redis(port=own_server.port)
     address: dict[str, Any] = (
         {"CACHE_REDIS_PORT": own_server.port} if kind == "settings" else {"CACHE_REDIS_HOST": ready}
     )
     backend = build("redis", CACHE_BACKEND_TIMEOUT=0.3, **address)
-    backend.set("key", 1, 60)
+    build("redis", CACHE_REDIS_PORT=own_server.port).set("key", 1, 60)
     own_server.pause()
     try:
         for _ in range(2):
-            began = time.monotonic()
             with pytest.raises(BackendError, match=r"0\.3 seconds \(CACHE_BACKEND_TIMEOUT\)"):
                 backend.get_many(*map(str, range(2_000)))
-            assert time.monotonic() - began < 5
     finally:
         own_server.resume()
-    assert backend.get("key") == 1
+    assert patiently(until, lambda: backend.get("key")) == 1
     ready.close()
 
 
-def test_replies_that_come_too_late_are_nobodys(build: Any, own_server: Any) -> None:
+def patiently(until: Any, operation: Callable[[], Any]) -> Any:
+    """Its first answer in time: the machine may be busy for longer than that."""
+    answers: list[Any] = []
+
+    def answered() -> bool:
+        with suppress(BackendError):
+            answers.append(operation())
+        return bool(answers)
+
+    until(answered)
+    return answers[0]
+
+
+def test_replies_that_come_too_late_are_nobodys(build: Any, own_server: Any, until: Any) -> None:
+    build("redis", CACHE_REDIS_PORT=own_server.port).set_many({"one": 1, "two": 2}, 60)
     backend = build("redis", CACHE_REDIS_PORT=own_server.port, CACHE_BACKEND_TIMEOUT=0.3)
-    backend.set_many({"one": 1, "two": 2}, 60)
+    assert patiently(until, lambda: backend.get("one")) == 1
     own_server.pause()
     with pytest.raises(BackendError):
         backend.get("one")
     own_server.resume()
-    assert backend.get("two") == 2
+    assert patiently(until, lambda: backend.get("two")) == 2
 
 
 def test_a_full_server_says_what_to_do(build: Any) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import redis
+from flask_cache_core_redis.testing import RedisServer
 
 from flask_cache_core.errors import BackendError
-from flask_cache_core.testing.servers import RedisServer
 
 
 @pytest.fixture

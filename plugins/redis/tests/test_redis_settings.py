@@ -11,10 +11,11 @@ import pytest
 import redis
 from flask import Flask
 from flask_cache_core_redis import RedisBackend, RedisClusterBackend, flask_cache_adapt
+from flask_cache_core_redis.testing import RedisServer
 
 from flask_cache_core.backend import Batch
 from flask_cache_core.errors import BackendError, ConfigError
-from flask_cache_core.testing.servers import RedisServer, free_port, program
+from flask_cache_core.testing import free_port, program
 
 SECRET = "s3cr3t-Pa:ss/w#rd?"
 QUOTED = "s3cr3t-Pa%3Ass%2Fw%23rd%3F"

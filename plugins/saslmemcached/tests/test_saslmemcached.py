@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from flask_cache_core_memcached.testing import MemcachedServer
 from flask_cache_core_saslmemcached import SASLMemcachedCache
+from flask_cache_core_saslmemcached.testing import SaslMemcachedServer
 
 from flask_cache_core.errors import BackendError, ConfigError
 from flask_cache_core.plugins import registry
-from flask_cache_core.testing import BackendContract
-from flask_cache_core.testing.servers import MemcachedServer, free_port
+from flask_cache_core.testing import BackendContract, CountingProxy, free_port
 
 
 class TestContract(BackendContract):
@@ -42,7 +43,9 @@ def failure(backend: SASLMemcachedCache, attempts: int = 2) -> str:
 
 
 def test_a_wrong_password_is_called_one(sasl_server: MemcachedServer) -> None:
-    backend = SASLMemcachedCache([sasl_server.address], username="alice", password="wrong-pass")
+    backend = SASLMemcachedCache(
+        [sasl_server.address], username="alice", password="wrong-pass", timeout=5
+    )
     text = failure(backend)
     assert sasl_server.address in text
     assert "CACHE_MEMCACHED_PASSWORD" in text
@@ -53,17 +56,62 @@ def test_a_wrong_password_is_called_one(sasl_server: MemcachedServer) -> None:
 def test_a_server_without_sasl_is_called_one(
     plain_server: MemcachedServer, sasl_credentials: dict[str, str]
 ) -> None:
-    text = failure(SASLMemcachedCache([plain_server.address], **sasl_credentials))
+    text = failure(SASLMemcachedCache([plain_server.address], timeout=5, **sasl_credentials))
     assert "does not ask for SASL" in text
     assert sasl_credentials["password"] not in text
 
 
 def test_a_server_that_is_down_is_called_down(sasl_credentials: dict[str, str]) -> None:
     address = f"127.0.0.1:{free_port()}"
-    text = failure(SASLMemcachedCache([address], **sasl_credentials))
+    text = failure(SASLMemcachedCache([address], timeout=5, **sasl_credentials))
     assert address in text
     assert "CACHE_MEMCACHED_SERVERS" in text
     assert "CONNECTION" in text
+
+
+@pytest.mark.parametrize("prefix", ["shop", ""])
+def test_a_server_that_hangs_is_no_miss(prefix: str) -> None:
+    """The binary protocol has failures of its own that pylibmc does not tell."""
+    with SaslMemcachedServer() as server:
+        credentials = {"username": server.user, "password": server.password}
+        patient = SASLMemcachedCache([server.address], key_prefix=prefix, timeout=30, **credentials)
+        backend = SASLMemcachedCache(
+            [server.address], key_prefix=prefix, timeout=0.2, **credentials
+        )
+        operations: list[Callable[[], object]] = [
+            lambda: backend.get("key"),
+            lambda: backend.get_many("key", "other"),
+            lambda: backend.has("key"),
+            lambda: backend.inc("key"),
+            lambda: backend.renew_lock("key", "token", 9),
+            lambda: backend.set("another", 2),
+        ]
+        patient.set("key", 1, 60)
+        for operation in operations:
+            server.pause()
+            with pytest.raises(BackendError):
+                operation()
+            server.resume()
+            assert patient.get_many("key", "absent") == [1, None]
+
+
+def test_a_connection_that_was_cut_is_no_miss(
+    sasl_server: MemcachedServer, sasl_credentials: dict[str, str]
+) -> None:
+    with CountingProxy(sasl_server.port) as proxy:
+        backend = SASLMemcachedCache(
+            [proxy.address], key_prefix="cut", timeout=30, **sasl_credentials
+        )
+        backend.set_many({"key": "value", "n": 5}, 60)
+        reads: list[Callable[[], object]] = [
+            lambda: backend.get_many("key", "n") == ["value", 5],
+            lambda: backend.get("key") == "value",
+            lambda: backend.inc("n", 0) == 5,
+            lambda: backend.renew_lock("key", "value", 60),
+        ]
+        for read in reads:
+            proxy.hang_up()
+            assert read()
 
 
 def at_depth(depth: int, backend: SASLMemcachedCache) -> bool:
@@ -76,7 +124,9 @@ def test_a_connection_can_be_opened_from_anywhere(
 ) -> None:
     """Whatever the stack holds: libmemcached reads behind the end of the list of mechanisms."""
     for depth in range(100):
-        backend = SASLMemcachedCache([sasl_server.address], key_prefix="x", **sasl_credentials)
+        backend = SASLMemcachedCache(
+            [sasl_server.address], key_prefix="x", timeout=5, **sasl_credentials
+        )
         assert at_depth(depth, backend) is True
 
 
@@ -85,7 +135,7 @@ import sys
 if sys.argv[3:]:
     import pylibmc
 from flask_cache_core_saslmemcached import SASLMemcachedCache
-backend = SASLMemcachedCache([sys.argv[1]], username="alice", password=sys.argv[2])
+backend = SASLMemcachedCache([sys.argv[1]], username="alice", password=sys.argv[2], timeout=5)
 try:
     print(backend.set("key", "value", 60))
 except Exception as error:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-
-from flask_cache_core.testing import SaslMemcachedServer
+from flask_cache_core_saslmemcached.testing import SaslMemcachedServer
 
 
 @pytest.fixture(scope="session")

@@ -24,16 +24,20 @@ class Client(Protocol):
 
     Used by one thread at a time. Keys are valid for the protocol; *expire* is in the server's
     own terms. Methods raise one of ``errors`` when the server or the connection fails; the
-    connection is not used again after that, or once it is ``broken``.
+    connection is not used again after that, or once it is ``broken``. A connection that failed
+    is never replaced behind the caller's back, and nothing is sent twice.
+
+    Only what reads (`get_multi`, `gets`) may answer as if nothing were there instead of raising:
+    not all libraries tell. What comes back is what is there.
     """
 
     errors: ClassVar[tuple[type[Exception], ...]]
-    #: Those of them that mean that nothing was sent: another connection may be tried.
-    unsent: ClassVar[tuple[type[Exception], ...]]
+    #: Those of them that mean a connection that was closed, rather than a server that is late.
+    closed: ClassVar[tuple[type[Exception], ...]]
     broken: bool
 
     def get_multi(self, keys: Sequence[str]) -> Mapping[str, bytes]:
-        """What is there of *keys*, in one round trip."""
+        """What is there of *keys*, in one round trip, answered in the order of *keys*."""
         ...
 
     def set_multi(self, items: Mapping[str, bytes], expire: int) -> list[str]:
@@ -41,9 +45,13 @@ class Client(Protocol):
         ...
 
     def store(
-        self, added: Mapping[str, bytes], added_expire: int, items: Mapping[str, bytes], expire: int
+        self,
+        versions: Mapping[str, bytes],
+        versions_expire: int,
+        items: Mapping[str, bytes],
+        expire: int,
     ) -> list[str]:
-        """Add all *added*, then `set_multi`, in one round trip where the library can."""
+        """Add all *versions*, then `set_multi`, in one round trip where the library can."""
         ...
 
     def add(self, key: str, data: bytes, expire: int) -> bool: ...

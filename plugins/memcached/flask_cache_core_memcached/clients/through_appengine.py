@@ -16,7 +16,7 @@ def _never_unpickles(*_: Any, **__: Any) -> NoReturn:
 
 class AppEngineClient:
     errors: ClassVar[tuple[type[Exception], ...]] = (memcache.Error,)
-    unsent: ClassVar[tuple[type[Exception], ...]] = ()
+    closed: ClassVar[tuple[type[Exception], ...]] = ()
 
     def __init__(self, link: Link) -> None:
         self.broken = False
@@ -32,11 +32,15 @@ class AppEngineClient:
         return refused
 
     def store(
-        self, added: Mapping[str, bytes], added_expire: int, items: Mapping[str, bytes], expire: int
+        self,
+        versions: Mapping[str, bytes],
+        versions_expire: int,
+        items: Mapping[str, bytes],
+        expire: int,
     ) -> list[str]:
         """Two calls: the service has no batch of both kinds."""
-        if added:
-            self._client.add_multi(dict(added), time=added_expire)
+        if versions:
+            self._client.add_multi(dict(versions), time=versions_expire)
         return self.set_multi(items, expire)
 
     def add(self, key: str, data: bytes, expire: int) -> bool:

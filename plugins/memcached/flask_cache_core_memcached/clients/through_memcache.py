@@ -8,15 +8,23 @@ here they are given one, so that there are as many as the pool says.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, NoReturn
+from functools import partial
+from typing import Any, ClassVar, Final, NoReturn
 
 import memcache
 
 from . import NOT_NUMERIC, Link
 
+#: Seconds. A client never connects again by itself, and so sends nothing twice.
+_NEVER: Final = 100_000
+
 
 class ServerFailedError(Exception):
-    """The server failed, as far as the library tells."""
+    """The server failed or did not answer in time."""
+
+
+class ClosedError(ServerFailedError):
+    """The server had closed the connection."""
 
 
 class _NeverUnpickles:
@@ -28,7 +36,7 @@ class _NeverUnpickles:
 
 class MemcacheClient:
     errors: ClassVar[tuple[type[Exception], ...]] = (ServerFailedError, OSError)
-    unsent: ClassVar[tuple[type[Exception], ...]] = ()
+    closed: ClassVar[tuple[type[Exception], ...]] = (ClosedError, ConnectionError)
 
     def __init__(self, link: Link) -> None:
         self.broken = False
@@ -37,11 +45,14 @@ class MemcacheClient:
             unpickler=_NeverUnpickles,
             decompressor=bytes,
             socket_timeout=link.timeout,
-            dead_retry=0,
+            dead_retry=_NEVER,
             cache_cas=True,
             server_max_value_length=0,
         )
         self._hosts = self._kept.servers
+        self._reasons: list[object] = []
+        host = self._hosts[0]
+        host.mark_dead = partial(_mark_dead, host.mark_dead, self._reasons)
 
     def __del__(self) -> None:
         for host in self._hosts:
@@ -60,17 +71,19 @@ class MemcacheClient:
     def set_multi(self, items: Mapping[str, bytes], expire: int) -> list[str]:
         if not items:
             return []
-        refused: list[str] = self._client.set_multi(items, expire)
-        if refused:
-            self._checked(None)
+        refused: list[str] = self._checked(self._client.set_multi(items, expire))
         return refused
 
     def store(
-        self, added: Mapping[str, bytes], added_expire: int, items: Mapping[str, bytes], expire: int
+        self,
+        versions: Mapping[str, bytes],
+        versions_expire: int,
+        items: Mapping[str, bytes],
+        expire: int,
     ) -> list[str]:
-        for number, (key, data) in enumerate(added.items(), 1):
-            waits = not items and number == len(added)
-            self._client.add(key, data, added_expire, noreply=not waits)
+        for number, (key, data) in enumerate(versions.items(), 1):
+            waits = not items and number == len(versions)
+            self._checked(self._client.add(key, data, versions_expire, noreply=not waits))
         return self.set_multi(items, expire)
 
     def add(self, key: str, data: bytes, expire: int) -> bool:
@@ -86,7 +99,8 @@ class MemcacheClient:
         command = self._client.incr if delta >= 0 else self._client.decr
         try:
             value: int | None = self._checked(command(key, abs(delta)))
-        except ValueError:
+        except ValueError:  # also where the answer was cut off
+            self._checked(None)
             return NOT_NUMERIC
         return value
 
@@ -113,11 +127,17 @@ class MemcacheClient:
             raise ServerFailedError(str(error)) from error
 
     def _checked(self, answer: Any) -> Any:
-        server = self._hosts[0]
-        if server.deaduntil:
-            server.deaduntil = 0
-            raise ServerFailedError("the server failed or did not answer in time")
-        return answer
+        if not self._hosts[0].deaduntil:
+            return answer
+        reason = self._reasons[0] if self._reasons else "the server failed"
+        hung_up = isinstance(reason, ConnectionError) or "closed" in str(reason)
+        raise (ClosedError if hung_up else ServerFailedError)(str(reason))
+
+
+def _mark_dead(library: Callable[[object], None], reasons: list[object], reason: object) -> None:
+    """What the library calls when a server fails: with an exception, or a text."""
+    reasons.append(reason)
+    library(reason)
 
 
 def _address(link: Link) -> str:

@@ -6,14 +6,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from pymemcache.client.base import Client as _Raw
-from pymemcache.exceptions import MemcacheClientError, MemcacheError, MemcacheServerError
+from pymemcache.exceptions import (
+    MemcacheClientError,
+    MemcacheError,
+    MemcacheServerError,
+    MemcacheUnexpectedCloseError,
+)
 
 from . import NOT_NUMERIC, Link
 
 
 class PymemcacheClient:
     errors: ClassVar[tuple[type[Exception], ...]] = (MemcacheError, OSError)
-    unsent: ClassVar[tuple[type[Exception], ...]] = ()
+    closed: ClassVar[tuple[type[Exception], ...]] = (MemcacheUnexpectedCloseError, ConnectionError)
 
     def __init__(self, link: Link) -> None:
         self.broken = False
@@ -38,7 +43,8 @@ class PymemcacheClient:
             return []
         try:
             refused: list[str] = self._client.set_many(items, expire, noreply=False)
-        except MemcacheServerError:
+        except MemcacheServerError as error:
+            self._only_too_large(error)
             return [key for key in items if not self._set(key, items[key], expire)]
         return refused
 
@@ -46,25 +52,32 @@ class PymemcacheClient:
         try:
             return bool(self._client.set(key, data, expire, noreply=False))
         except MemcacheServerError as error:
-            if _too_large(error):
-                return False
-            raise
+            return self._only_too_large(error)
 
     def store(
-        self, added: Mapping[str, bytes], added_expire: int, items: Mapping[str, bytes], expire: int
+        self,
+        versions: Mapping[str, bytes],
+        versions_expire: int,
+        items: Mapping[str, bytes],
+        expire: int,
     ) -> list[str]:
-        for number, (key, data) in enumerate(added.items(), 1):
-            waits = not items and number == len(added)
-            self._client.add(key, data, added_expire, noreply=not waits)
+        for number, (key, data) in enumerate(versions.items(), 1):
+            waits = not items and number == len(versions)
+            self._client.add(key, data, versions_expire, noreply=not waits)
         return self.set_multi(items, expire)
 
     def add(self, key: str, data: bytes, expire: int) -> bool:
         try:
             return bool(self._client.add(key, data, expire, noreply=False))
         except MemcacheServerError as error:
-            if _too_large(error):
-                return False
-            raise
+            return self._only_too_large(error)
+
+    def _only_too_large(self, error: MemcacheServerError) -> bool:
+        """`False`; raise any other error. The library has closed the connection."""
+        self.broken = True
+        if "too large" not in str(error):
+            raise error
+        return False
 
     def delete(self, key: str) -> bool:
         return bool(self._client.delete(key, noreply=False))
@@ -86,10 +99,6 @@ class PymemcacheClient:
 
     def flush_all(self) -> None:
         self._client.flush_all(noreply=False)
-
-
-def _too_large(error: Exception) -> bool:
-    return "too large" in str(error)
 
 
 connect = PymemcacheClient
