@@ -10,6 +10,7 @@ say, by which it says that it varies.
 from __future__ import annotations
 
 import contextvars
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -24,7 +25,7 @@ from flask_cache_core.backends import SimpleCache
 from flask_cache_core.engine.call import Call, Outcome, Policy
 from flask_cache_core.engine.lookup import Lookup
 from flask_cache_core.engine.state import CacheState
-from flask_cache_core.engine.steps import Ran, Run, Steps, Wait
+from flask_cache_core.engine.steps import Pause, Ran, Run, Steps, Wait
 from flask_cache_core.keys.builders import joined, variant_key
 from flask_cache_core.typing import Timeout
 
@@ -33,8 +34,9 @@ USERS = [{"language": language, "user": user} for language in "de" for user in (
 
 
 class World:
-    """The store that both processes share, and what pages say and do now."""
+    """The clock and the store that both processes share, and what pages say and do now."""
 
+    now = 1_000_000.0
     store: SimpleCache
     is_down: bool
     varies_by: tuple[str, ...]
@@ -141,6 +143,8 @@ class Visit:
             self.step.ran, self.ran = self.ran, None
         elif isinstance(self.step, Wait):
             self.step.completed = not self.waits
+        elif isinstance(self.step, Pause):
+            World.now += self.step.seconds
         try:
             self.step = next(self.steps)
         except StopIteration as end:
@@ -227,15 +231,31 @@ class Play:
             self.proceed(next((v for v in self.visits if not v.waits), self.visits[0]))
         raise AssertionError("the visits do not end")
 
+    def give_up(self) -> None:
+        """End what is under way where it began, before the next example."""
+        for visit in self.visits:
+            if visit.steps is not None:
+                visit.context.run(visit.steps.close)
+
 
 @pytest.mark.parametrize("backend", ["simple", "shared"])
-def test_nobody_gets_a_page_that_was_made_for_somebody_else(backend: str) -> None:
+def test_nobody_gets_a_page_that_was_made_for_somebody_else(
+    backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for clock in ("engine.lookup", "engine.memory", "backends.simple"):
+        monkeypatch.setattr(f"flask_cache_core.{clock}.monotonic", lambda: World.now)
+    monkeypatch.setattr("flask_cache_core.engine.lookup.time.time", lambda: World.now)
+    monkeypatch.setattr(logging.getLogger("flask_cache_core"), "disabled", True)
+
     @settings(max_examples=400, deadline=None)
     @given(st.data())
     def play(data: st.DataObject) -> None:
         playing = Play(data, backend)
-        for _ in range(data.draw(st.integers(10, 60))):
-            playing.turn()
-        playing.finish()
+        try:
+            for _ in range(data.draw(st.integers(10, 60))):
+                playing.turn()
+            playing.finish()
+        finally:
+            playing.give_up()
 
     play()

@@ -51,6 +51,7 @@ class Binding(Protocol):
     @property
     def plain(self) -> bool:
         """Whether nothing but the entry itself decides if it is a hit."""
+        ...
 
 
 B = TypeVar("B", bound=Binding)

@@ -128,13 +128,13 @@ class CachedFunction(Decorated[P, R, ViewBinding]):
         req: Request | None = None
         answered: Request | None = None
         try:
-            req = answered = request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
+            asked: Request = request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
         except RuntimeError:
             pass
         else:
-            view = state.app.view_functions.get(req.endpoint or "")
-            if view is not self and not self._answers(view, req, args):
-                answered = None
+            view = state.app.view_functions.get(asked.endpoint or "")
+            req = asked
+            answered = req if view is self or self._answers(view, req, args) else None
         headers, is_view = binding.key_headers, answered is not None
         if answered and not binding.responses.allows(answered, self._methods, headers):
             return None

@@ -108,7 +108,7 @@ class Computation(Generic[T]):
         self._call.announce(False)
         clock = monotonic()
         run: Run[T] = Run()
-        outer = current.set(self._flight)
+        current.set(self._flight)
         try:
             yield run
         except BaseException:  # the driver gave up
@@ -116,7 +116,7 @@ class Computation(Generic[T]):
             self._flight.set_failed()
             raise
         finally:
-            current.reset(outer)
+            current.set(self._flight.parent)  # no token: a driver may give up in any context
         self._cost = monotonic() - clock
         outcome: Outcome | None = None
         try:

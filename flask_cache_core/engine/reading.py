@@ -65,13 +65,14 @@ def read(state: CacheState, call: Call[Any]) -> Reading:
     """Ask the backend, and ask again only the first time that this process meets an entry that
     depends on more than its caller can know, or a page that has variants.
     """
+    question = _question(state, call)
     for _ in range(3):
         completed = state.flights.completed
-        question = _question(state, call)
         found = _ask(state, call, question)
         reading = _interpret(state, call, question, found, completed)
         if reading is not None:
             return reading
+        question = _question(state, call)
     return Reading(question.key)  # it changes faster than it can be read
 
 
