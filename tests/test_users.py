@@ -19,56 +19,26 @@ import hypothesis.strategies as st
 import pytest
 from flask import Flask
 from hypothesis import given, settings
+from shared_store import Server, SharedStore
 
-from flask_cache_core import BaseCache, Cache
+from flask_cache_core import Cache
 from flask_cache_core.backends import SimpleCache
 from flask_cache_core.engine.call import Call, Outcome, Policy
 from flask_cache_core.engine.lookup import Lookup
 from flask_cache_core.engine.state import CacheState
 from flask_cache_core.engine.steps import Pause, Ran, Run, Steps, Wait
 from flask_cache_core.keys.builders import joined, variant_key
-from flask_cache_core.typing import Timeout
 
 HEADERS = ("language", "user")
 USERS = [{"language": language, "user": user} for language in "de" for user in ("ann", "bob")]
 
 
 class World:
-    """The clock and the store that both processes share, and what pages say and do now."""
+    """The clock that both processes share, and what pages say and do now."""
 
     now = 1_000_000.0
-    store: SimpleCache
-    is_down: bool
     varies_by: tuple[str, ...]
     is_broken: bool
-
-
-class SharedStore(BaseCache):
-    """One store for all apps, as a server is, that fails while it is told to."""
-
-    shared = True
-    atomic_add = True
-    multi_get = True
-
-    def _store(self) -> SimpleCache:
-        if World.is_down:
-            raise ConnectionError("the backend fails")
-        return World.store
-
-    def get(self, key: str) -> Any:
-        return self._store().get(key)
-
-    def set(self, key: str, value: Any, timeout: Timeout | None = None) -> bool:
-        return self._store().set(key, value, timeout)
-
-    def add(self, key: str, value: Any, timeout: Timeout | None = None) -> bool:
-        return self._store().add(key, value, timeout)
-
-    def delete(self, key: str) -> bool:
-        return self._store().delete(key)
-
-    def has(self, key: str) -> bool:
-        return self._store().has(key)
 
 
 class Page(NamedTuple):
@@ -173,8 +143,8 @@ class Play:
     """Visits of two processes, in the order that is drawn."""
 
     def __init__(self, draw: st.DataObject, backend: str) -> None:
-        World.store = SimpleCache(threshold=10_000)
-        World.is_down = World.is_broken = False
+        Server.store = SimpleCache(threshold=10_000)
+        Server.is_down = World.is_broken = False
         World.varies_by = ()
         self.draw = draw.draw
         self.apps: list[Flask] = []
@@ -212,7 +182,7 @@ class Play:
 
     def fail(self) -> None:
         World.is_broken = self.draw(st.booleans())
-        World.is_down = self.draw(st.booleans())
+        Server.is_down = self.draw(st.booleans())
 
     def proceed(self, visit: Visit) -> None:
         if visit.waits and not all(other.waits for other in self.visits):
@@ -224,7 +194,7 @@ class Play:
             self.visits.remove(visit)
 
     def finish(self) -> None:
-        World.is_down = False
+        Server.is_down = False
         for _ in range(1_000):
             if not self.visits:
                 return

@@ -201,14 +201,14 @@ class Computation(Generic[T]):
         if call.policy.jitter or call.policy.grace:
             life, stored = lifetime(seconds, call.policy, random.random())
         entry = self._entry(outcome, flight, life)
-        items = self._by_variant(entry, outcome.vary)
-        key = next(iter(items))
+        key, entry, record = self._by_variant(entry, outcome.vary)
+        items = {key: entry} if record is None else {key: entry, call.key: record}
         version_life = max(VERSION_LIFE, stored) if stored else 0.0
         batch = Batch(items, stored, self._basis.new, version_life, self._handed_lock())
         if not self._write(batch, flight):
             return False
         state.stores += 1
-        self._remember(key, items[key], flight)
+        self._remember(key, entry, record)
         return True
 
     def _entry(self, outcome: Outcome, flight: Flight, life: float) -> Entry:
@@ -225,15 +225,17 @@ class Computation(Generic[T]):
             self._call.source,
         )
 
-    def _by_variant(self, entry: Entry, names: tuple[str, ...]) -> dict[str, Any]:
-        """The entry under its variant's key, and under the page's own what its variants are.
+    def _by_variant(
+        self, entry: Entry, names: tuple[str, ...]
+    ) -> tuple[str, Entry, Variants | None]:
+        """The key of the variant, the entry for it, and what to store under the page's own key.
 
         A record that is stored already is not written again: that would revive what was deleted.
         """
         call, stored = self._call, self._basis.reading.variants
         key = call.variant(names) if names else call.key
         if key == call.key:
-            return {key: entry}
+            return key, entry, None
         variants = stored
         if variants is None or variants.names != names:
             variants = Variants(names, secrets.token_urlsafe(9))
@@ -242,7 +244,7 @@ class Computation(Generic[T]):
             version_keys=(*call.version_keys, call.key, *entry.version_keys[first:]),
             versions=(*entry.versions[:first], variants, *entry.versions[first:]),
         )
-        return {key: entry} if variants is stored else {key: entry, call.key: variants}
+        return key, entry, None if variants is stored else variants
 
     def _handed_lock(self) -> tuple[str, str] | None:
         """The lock, to be released by the batch itself."""
@@ -264,11 +266,14 @@ class Computation(Generic[T]):
             self._lease = None  # the batch has released it
         return stored
 
-    def _remember(self, key: str, stored: object, flight: Flight) -> None:
-        """What later reads of this process are spared to find out."""
+    def _remember(self, key: str, stored: Entry, record: Variants | None) -> None:
+        """What later reads of this process are spared to find out.
+
+        :param record: the variants of the page, where they are new.
+        """
         state, call = self._state, self._call
-        if not isinstance(stored, Entry):
-            return
+        if record is not None:
+            state.memory.variants.put(call.key, record)
         known = {*call.version_keys, call.key}
         inherited = tuple(name for name in stored.version_keys if name not in known)
         if inherited:
