@@ -127,3 +127,43 @@ def test_plain_values_cost_one(counted: Counted) -> None:
     assert counted.trips(lambda: cache.get("key")) == 1
     assert counted.trips(lambda: cache.get_many(*(f"key {n}" for n in range(100)))) == 1
     assert counted.trips(lambda: cache.add("key", "value")) <= 1 + counted.generation
+
+
+def test_reading_by_key_costs_one_whatever_is_stored(counted: Counted) -> None:
+    cache = counted.cache
+    with counted.app.app_context():
+        cache.set("tagged", "value", tags=("a", "b"))
+        for number in range(5):
+            cache.get_or_set(f"made {number}", lambda n=number: n, tags=(f"tag {number}",))
+        function = cache.memoize(tags=("c",))(lambda: "memoized")
+        function()
+        memoized = function.make_cache_key(function.uncached)
+        assert cache.get(memoized) == "memoized"  # from now on it is known what it depends on
+    keys = ["tagged", memoized, *(f"made {number}" for number in range(5))]
+    assert counted.trips(lambda: cache.get("tagged")) == 1
+    assert counted.trips(lambda: cache.get("made 0")) == 1
+    assert counted.trips(lambda: cache.get_many(*keys)) == 1
+    assert counted.trips(lambda: cache.get("missing", "default")) == 1
+    with counted.app.app_context():
+        assert cache.get_many(*keys) == ["value", "memoized", 0, 1, 2, 3, 4]
+        assert cache.get("missing", "default") == "default"
+        cache.invalidate_tags("a", "tag 3")
+        assert cache.get_many(*keys) == [None, "memoized", 0, 1, 2, None, 4]
+        cache.set("none", None)
+        assert cache.get("none", "default") is None
+
+
+def test_another_process_learns_once_what_values_depend_on(
+    counted: Counted, proxy: tuple[str, CountingProxy]
+) -> None:
+    with counted.app.app_context():
+        keys = [f"tagged {number}" for number in range(5)]
+        for key in keys:
+            counted.cache.set(key, key, tags=("a", key))
+    other = Counted(*proxy)
+    assert other.trips(lambda: other.cache.get_many(*keys)) == 2
+    assert other.trips(lambda: other.cache.get_many(*keys)) == 1
+    with counted.app.app_context():
+        counted.cache.invalidate_tags("a")
+    with other.app.app_context():
+        assert other.cache.get_many(*keys) == [None] * 5
