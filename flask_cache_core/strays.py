@@ -52,7 +52,7 @@ class Names:
     others: Sequence[type[Options] | None]
     """The tables of the app's other caches."""
     first: bool
-    """Whether it is the first cache of the app: what all of them read is told of once."""
+    """Whether it is the first cache of the app: what all of them read is warned of once."""
     judges_shared: bool
     """Whether the cache has to judge the shared names for all caches of the app."""
 
@@ -70,7 +70,7 @@ class Names:
         return self.shared if self.judges_shared and None not in self._tables else ()
 
     def warn_of_misspelt(self) -> None:
-        """Tell of each name that is close to a known one, and none itself."""
+        """Warn of each name that is close to a known one, and none itself."""
         known = self._known
         for names, meant in (
             (self.own, known),
@@ -82,17 +82,17 @@ class Names:
                     warn(f"{name} is no setting of flask-cache-core. Did you mean {close}?")
 
     def warn_of_unused(self, cache_type: object) -> None:
-        """Tell, once for all, of the names that neither the core nor a backend reads."""
+        """Warn, once for all, of the names that neither the core nor a backend reads."""
         unused = set(self._judged) - _declared(self._tables)
         if self.table is not None:
             unused.update(set(self.own) - _declared([self.table]))
         unused -= _ALWAYS_USED
         known = self._known
-        told = sorted(name for name in unused if name in known or not _closest(name, known))
-        if told:
+        useless = sorted(name for name in unused if name in known or not _closest(name, known))
+        if useless:
             nobody = ", nor does another cache of this app" if self.others else ""
             warn(
-                f"CACHE_TYPE={cache_type!r} does not use {', '.join(told)}{nobody}. Remove the "
+                f"CACHE_TYPE={cache_type!r} does not use {', '.join(useless)}{nobody}. Remove the "
                 "setting, or choose the backend that it was meant for."
             )
 

@@ -25,7 +25,7 @@ class Missing(enum.Enum):
         return False
 
 
-#: What a lookup answers where there is nothing. ``None`` is a value.
+#: What a lookup returns where there is nothing. ``None`` is a value.
 MISSING: Final = Missing.MISSING
 
 #: Seconds, or a timedelta. 0 never expires.

@@ -142,7 +142,7 @@ class Memoized(Decorated[P, R, MemoizeBinding]):
     def _report_no_key(
         self, state: AppState, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> None:
-        """Log that the cache is bypassed; of wrong arguments, the function itself will tell."""
+        """Log that the cache is bypassed; for wrong arguments, the function itself raises."""
         try:
             self.shape.canonical(args, kwargs)
         except TypeError:

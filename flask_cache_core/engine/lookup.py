@@ -1,6 +1,6 @@
 """The only decision: hit, stale, miss, store, for views, functions, fragments and values alike.
 
-What is asked is a `Call`; what the backend says of it is a `Reading`. `try_hit` is the fast path
+What is looked up is a `Call`; what the backend returns for it is a `Reading`. `try_hit` is the fast path
 of a decorator; a `Lookup` does everything. Must not know HTTP, signatures or templates.
 """
 
@@ -174,7 +174,7 @@ class Lookup(Generic[T]):
         return Reading(call.key, None, found[1:count], None, barrier, True, completed)
 
     def _use(self, reading: Reading) -> None:
-        """Take note of *reading*, and decide once whether it is a hit: the app may be asked."""
+        """Take note of *reading*, and decide once whether it is a hit: the app may have a say."""
         self._reading = reading
         self._is_hit = self._is_fresh(reading.entry)
 

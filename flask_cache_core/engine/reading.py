@@ -1,8 +1,8 @@
 """One read of the backend: the entry, and whether all that it depends on is unchanged.
 
 A page may vary by request headers; then its own key holds a `Variants` record, and the entry is
-under the key of a variant. Which of the two is read is decided here, for every read anew: the
-call itself never changes. Must not know what follows from a reading.
+under the key of a variant. Which of the two is read is decided here, for each read: the call
+itself never changes. Must not know what follows from a reading.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ __all__ = ["CallShape", "Identities"]
 #: Types whose ``repr`` is exact, and differs between types.
 SCALARS: Final = frozenset({type(None), bool, int, float, complex, str, bytes, type(Ellipsis)})
 
-#: What answers, on a werkzeug ``LocalProxy``, the object that it stands for now.
+#: What returns, on a werkzeug ``LocalProxy``, the object that it stands for now.
 _BEHIND: Final = "_get_current_object"
 
 #: How many types are remembered with their way of being identified.

@@ -77,7 +77,7 @@ def _entry(entry: Entry) -> Entry:
     times = (entry.created, entry.fresh_until, entry.cost)
     if (
         all(isinstance(moment, (int, float)) for moment in times)
-        and all(isinstance(stamp, str) for stamp in entry.version_keys)
+        and all(isinstance(key, str) for key in entry.version_keys)
         and all(isinstance(token, (str, Variants)) for token in entry.versions)
         and len(entry.version_keys) == len(entry.versions)
         and isinstance(entry.barrier, (str, type(None)))

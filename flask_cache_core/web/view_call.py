@@ -1,4 +1,4 @@
-"""One call of a cached view or function: run it, judge its answer, restore a stored one.
+"""One call of a cached view or function: run it, judge what it returns, restore a stored value.
 
 Asks `policy` what may be stored, and `stored` in what form. Must not know how keys are made.
 """
@@ -146,19 +146,19 @@ class ViewCall(Call[T]):
         binding = self._binding
         if value is None and not binding.cache_none:
             return Outcome(value, store=False)
-        answer = value
+        returned = value
         if type(value) is Raised:
             assert isinstance(value.error, HTTPException)
-            answer = value.error.get_response()
-        wanted = binding.response_filter is None or bool(binding.response_filter(answer))
+            returned = value.error.get_response()
+        wanted = binding.response_filter is None or bool(binding.response_filter(returned))
         if self._request is None:
             return Outcome(self._to_stored(value), store=wanted and self._is_for_all(value))
-        return self._judge_response(self._request, value, self._as_response(answer), wanted)
+        return self._judge_response(self._request, value, self._as_response(returned), wanted)
 
     def _judge_response(
         self, request: Request, value: Any, response: Response | None, wanted: bool
     ) -> Outcome:
-        """Whether the answer to a request may be stored."""
+        """Whether the response to a request may be stored."""
         if response is None or response.is_streamed or response.direct_passthrough:
             return Outcome(None, store=False)
         binding, headers = self._binding, self._binding.key_headers
@@ -180,12 +180,12 @@ class ViewCall(Call[T]):
             self._binding.key_headers is None or not self._was_read
         )
 
-    def _as_response(self, answer: Any) -> Response | None:
-        """The answer as Flask will see it; ``None`` for what is no answer."""
-        if isinstance(answer, Response):
-            return answer
+    def _as_response(self, returned: Any) -> Response | None:
+        """The response that Flask will make of it; ``None`` where it makes none."""
+        if isinstance(returned, Response):
+            return returned
         try:
-            return self._binding.state.app.make_response(answer)
+            return self._binding.state.app.make_response(returned)
         except TypeError:
             return None
 
