@@ -1,4 +1,4 @@
-"""``@cached``: a view's responses by the request, or a function's value under a key of the app's own.
+"""``@cached``: a view's responses by request, or a function's value under a key of the app's own.
 
 Says which call answers which request; the key is made by a scheme of ``keys.requests``, what may
 be stored is decided in ``web``, and what is a hit in ``engine``.

@@ -61,8 +61,8 @@ _compiled: Final[ContextVar[str]] = ContextVar("flask_cache_core.compiled", defa
 class CacheExtension(Extension):
     """The tag. Without a key, a fragment's is the path of its template and its line.
 
-    What made an entry under such a key is identified by a digest: of the fragment, or, where there is no
-    path, of all of the template.
+    What made an entry under such a key is identified by a digest: of the fragment, or, where there
+    is no path, of all of the template.
     """
 
     tags = {"cache"}  # noqa: RUF012 - declared by the base class

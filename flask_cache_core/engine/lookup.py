@@ -1,7 +1,7 @@
 """The only decision: hit, stale, miss, store, for views, functions, fragments and values alike.
 
-What is looked up is a `Call`; what the backend returns for it is a `Reading`. `try_hit` is the fast path
-of a decorator; a `Lookup` does everything. Must not know HTTP, signatures or templates.
+What is looked up is a `Call`; what the backend returns for it is a `Reading`. `try_hit` is the
+fast path of a decorator; a `Lookup` does everything. Must not know HTTP, signatures or templates.
 """
 
 from __future__ import annotations
