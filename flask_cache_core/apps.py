@@ -51,9 +51,9 @@ class CacheBase:
         self._apps: weakref.WeakSet[Flask] = weakref.WeakSet()
 
     def state(self) -> AppState:
-        """Return what belongs to the current app, or to the only one.
+        """Return what belongs to the current app, or to the only one: for plug-ins and tests.
 
-        Raises `NotInitializedError` where there is no such app.
+        Raises `NotInitializedError` where there is no such app. Since 1.0.
         """
         try:
             app = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
@@ -80,5 +80,8 @@ class CacheBase:
 
     @property
     def cache(self) -> BaseCache:
-        """The backend of the current app, or of the only one."""
+        """The backend of the current app, or of the only one: a `BaseCache`.
+
+        Raises `NotInitializedError` where there is no such app. Since 1.0.
+        """
         return self.state().backend

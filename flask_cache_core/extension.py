@@ -41,6 +41,15 @@ class Cache(KeyValueMixin, DecoratorsMixin):
     :param app: set up for this app at once, like `init_app`.
     :param with_jinja2_ext: offer ``{% cache %}`` to the app's templates.
     :param config: ``CACHE_*`` settings that go over those of any app.
+
+    Raises one of the `ConfigError` family for a wrong setting. Since 1.0. ::
+
+        from flask import Flask
+        from flask_cache_core import Cache
+
+        shop = Flask("shop")
+        shop.config["CACHE_TYPE"] = "simple"
+        shop_cache = Cache(shop)
     """
 
     def __init__(
@@ -62,7 +71,10 @@ class Cache(KeyValueMixin, DecoratorsMixin):
     def init_app(self, app: Flask, config: Mapping[str, Any] | None = None) -> None:
         """Set the cache up for *app*: *config* over ``self.config`` over ``app.config``.
 
-        Raises one of the `ConfigError` family, and then leaves the app as it was.
+        :param app: the app; one `Cache` serves any number of apps.
+        :param config: ``CACHE_*`` settings for this app.
+
+        Raises one of the `ConfigError` family, and then leaves the app as it was. Since 1.0.
         """
         self._tables.discard(None)
         own = {**_set_in(self.config), **_set_in(_checked_config(config))}
@@ -172,7 +184,19 @@ class Cache(KeyValueMixin, DecoratorsMixin):
         )
 
     def register_key(self, kind: type[K], function: Callable[[K], object]) -> None:
-        """Let *function* say what identifies an argument of type *kind*, for keys."""
+        """Let *function* say what identifies an argument of type *kind*, for keys.
+
+        :param kind: the type; its subclasses count too.
+        :param function: gets an instance, and returns a value that identifies it.
+
+        Since 1.0. ::
+
+            class Basket:
+                def __init__(self, number):
+                    self.number = number
+
+            cache.register_key(Basket, lambda basket: basket.number)
+        """
         self.identities.register(kind, function)
 
 

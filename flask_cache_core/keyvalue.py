@@ -30,15 +30,31 @@ R = TypeVar("R")
 
 
 class KeyValueMixin(CacheBase):
-    """``cache.get`` and its like."""
+    """The key/value API. Keys are strings; timeouts are seconds or a timedelta, ``None`` is
+    ``CACHE_DEFAULT_TIMEOUT`` and 0 never expires.
+
+    Every method raises `InvalidKeyError` for a key that is no string, `NotInitializedError`
+    outside of any app, and `BackendError` where the backend fails, unless ``CACHE_IGNORE_ERRORS``
+    is set: then a failed backend behaves as an empty cache does.
+    """
 
     def get(self, key: str, default: Any = None, **options: Any) -> Any:
-        """The value under *key*, *default* where there is none.
+        """Return the value under *key*.
 
+        Of what a decorator or `get_or_set` stored, and of values with tags, it is returned while it
+        is valid and fresh. One round trip; one more the first time that a process reads a value
+        with tags.
+
+        :param key: where to look.
+        :param default: returned where there is nothing. A stored ``None`` is something.
         :param options: for backends whose ``get`` takes more than a key.
+        :returns: a copy of the value.
 
-        Of what a decorator stored, the value is returned while it is valid and fresh. Raises
-        `BackendError` where the backend fails, unless ``CACHE_IGNORE_ERRORS`` is set.
+        Since 1.0. ::
+
+            cache.set("greeting", "hello")
+            assert cache.get("greeting") == "hello"
+            assert cache.get("no such key", "default") == "default"
         """
         state = self.state()
         backend = state.backend
@@ -55,18 +71,44 @@ class KeyValueMixin(CacheBase):
         return default if value is MISSING else value
 
     def get_many(self, *keys: str) -> list[Any]:
-        """The values in the order of *keys*, ``None`` where there is none."""
+        """Return the values under several keys, in one round trip where the backend can.
+
+        :param keys: where to look.
+        :returns: the values in the order of *keys*, ``None`` where there is none.
+
+        Since 1.0. ::
+
+            cache.set_many({"a": 1, "b": 2})
+            assert cache.get_many("a", "b", "c") == [1, 2, None]
+        """
         state = self.state()
         for key in keys:
             check_key(key)
         return [None if value is MISSING else value for value in _values(state, keys)]
 
     def get_dict(self, *keys: str) -> dict[str, Any]:
-        """The values by their keys, ``None`` where there is none."""
+        """Return the values under several keys, by their keys.
+
+        :param keys: where to look.
+        :returns: a value for each key, ``None`` where there is none.
+
+        Since 1.0. ::
+
+            cache.set("a", 1)
+            assert cache.get_dict("a", "c") == {"a": 1, "c": None}
+        """
         return dict(zip(keys, self.get_many(*keys), strict=True))
 
     def has(self, key: str) -> bool:
-        """Whether there is something under *key*."""
+        """Return whether there is something under *key*, ``None`` included.
+
+        :param key: where to look.
+
+        Since 1.0. ::
+
+            cache.set("nothing", None)
+            assert cache.has("nothing")
+        """
         state = self.state()
         check_key(key)
         found = state.store.execute(functools.partial(state.backend.has, key))
@@ -81,9 +123,24 @@ class KeyValueMixin(CacheBase):
         tags: Iterable[str] = (),
         **options: Any,
     ) -> bool:
-        """Store *value* for *timeout*; with *tags*, until one of them is invalidated.
+        """Store *value* under *key*.
 
+        :param key: where to store it.
+        :param value: any value that the backend can store; a copy is stored.
+        :param timeout: seconds or a timedelta; ``None`` is ``CACHE_DEFAULT_TIMEOUT``, 0 never
+            expires.
+        :param tags: names; the value is gone as soon as one of them is invalidated.
         :param options: for backends whose ``set`` takes more than these.
+        :returns: whether it was stored.
+
+        Raises `InvalidTimeoutError` for a wrong timeout, and `SerializationError` for a value that
+        the backend cannot store.
+
+        Since 1.0. ::
+
+            cache.set("newest", "ann", timeout=30, tags=["users"])
+            cache.invalidate_tags("users")
+            assert cache.get("newest") is None
         """
         state = self.state()
         check_key(key)
@@ -95,7 +152,18 @@ class KeyValueMixin(CacheBase):
         return state.store.execute(write, (key,)) not in (False, MISSING)
 
     def set_many(self, mapping: Mapping[str, Any], timeout: Timeout | None = None) -> list[str]:
-        """Store all of *mapping*; the keys that were stored."""
+        """Store several values, in one round trip where the backend can.
+
+        :param mapping: the values by their keys.
+        :param timeout: seconds or a timedelta, for all of them.
+        :returns: the keys whose values were stored.
+
+        Raises what `set` raises.
+
+        Since 1.0. ::
+
+            assert sorted(cache.set_many({"a": 1, "b": 2}, timeout=60)) == ["a", "b"]
+        """
         state = self.state()
         keys = tuple(check_key(key) for key in mapping)
         seconds = to_seconds(timeout, state.backend.default_timeout)
@@ -104,7 +172,20 @@ class KeyValueMixin(CacheBase):
         return [] if stored is MISSING else list(stored)
 
     def add(self, key: str, value: Any, timeout: Timeout | None = None) -> bool:
-        """Store *value* unless something is under *key*; whether it was stored."""
+        """Store *value* unless there is something under *key* already.
+
+        :param key: where to store it.
+        :param value: what to store.
+        :param timeout: seconds or a timedelta.
+        :returns: whether it was stored.
+
+        Raises what `set` raises. Atomic where the backend says so (`BaseCache.atomic_add`).
+
+        Since 1.0. ::
+
+            assert cache.add("first", "ann")
+            assert not cache.add("first", "bob")
+        """
         state = self.state()
         check_key(key)
         seconds = to_seconds(timeout, state.backend.default_timeout)
@@ -112,11 +193,30 @@ class KeyValueMixin(CacheBase):
         return state.store.execute(add) is True
 
     def delete(self, key: str) -> bool:
-        """Forget *key*; whether it was there."""
+        """Forget the value under *key*, and what is just being computed for it.
+
+        :param key: what to forget.
+        :returns: whether there was something.
+
+        Since 1.0. ::
+
+            cache.set("a", 1)
+            assert cache.delete("a")
+            assert not cache.delete("a")
+        """
         return bool(self.delete_many(key))
 
     def delete_many(self, *keys: str) -> list[str]:
-        """Forget all *keys*; those that were there. Raises `BackendError` like `get`."""
+        """Forget the values under several keys, and what is just being computed for them.
+
+        :param keys: what to forget.
+        :returns: those keys under which there was something.
+
+        Since 1.0. ::
+
+            cache.set("a", 1)
+            assert cache.delete_many("a", "no such key") == ["a"]
+        """
         state = self.state()
         for key in keys:
             check_key(key)
@@ -128,25 +228,63 @@ class KeyValueMixin(CacheBase):
         return deleted or []
 
     def unlink(self, *keys: str) -> list[str]:
-        """`delete_many`, without waiting for the server to free the memory where it can."""
+        """Do as `delete_many`, without waiting for the server to free the memory where it can.
+
+        :param keys: what to forget.
+        :returns: those keys under which there was something.
+
+        Since 1.0. ::
+
+            cache.set("a", 1)
+            assert cache.unlink("a") == ["a"]
+        """
         return self.delete_many(*keys)
 
     def clear(self) -> bool:
-        """Forget everything under this cache's prefix; whether that was done."""
+        """Forget everything under this cache's key prefix, and nothing else.
+
+        :returns: whether that was done. With an empty prefix on a shared backend it is refused,
+            with a warning, unless ``CACHE_CLEAR_ALL`` is set.
+
+        Since 1.0. ::
+
+            cache.set("a", 1)
+            assert cache.clear()
+            assert cache.get("a") is None
+        """
         state = self.state()
         state.flights.invalidate(None)
         state.memory.drop_fallbacks(None)
         return state.store.execute(state.backend.clear, keys=None) is True
 
     def inc(self, key: str, delta: int = 1) -> int | None:
-        """Add *delta* to a counter, which begins at 0; ``None`` where it is no counter."""
+        """Add to a counter, which begins at 0.
+
+        :param key: where the counter is.
+        :param delta: what to add, an integer.
+        :returns: the new value; ``None`` where something else than an integer is stored.
+
+        Since 1.0. ::
+
+            assert cache.inc("visits") == 1
+            assert cache.inc("visits", 10) == 11
+        """
         state = self.state()
         check_key(key)
         value = state.store.execute(functools.partial(state.backend.inc, key, delta))
         return None if value is MISSING else value
 
     def dec(self, key: str, delta: int = 1) -> int | None:
-        """Subtract *delta* from a counter."""
+        """Subtract from a counter, which begins at 0.
+
+        :param key: where the counter is.
+        :param delta: what to subtract, an integer.
+        :returns: the new value; ``None`` where something else than an integer is stored.
+
+        Since 1.0. ::
+
+            assert cache.dec("places", 2) == -2
+        """
         return self.inc(key, -delta)
 
     def get_or_set(
@@ -158,7 +296,22 @@ class KeyValueMixin(CacheBase):
         tags: Iterable[str] = (),
         **flight: Unpack[FlightOptions],
     ) -> R:
-        """The value under *key*, or what *factory* makes, once for all who ask meanwhile."""
+        """Return the value under *key*, or what *factory* makes, once for all who ask meanwhile.
+
+        :param key: where to look, and to store.
+        :param factory: called without arguments where nothing valid and fresh is stored.
+        :param timeout: seconds or a timedelta; ``None`` is ``CACHE_DEFAULT_TIMEOUT``, 0 never
+            expires.
+        :param tags: names; the value is gone as soon as one of them is invalidated.
+        :param flight: ``lock``, ``lock_timeout``, ``stale_while_revalidate``, ``stale_if_error``,
+            ``jitter`` and ``beta``, as in `memoize`; each defaults to its ``CACHE_*`` setting.
+        :returns: the value. Raises what *factory* raises, and `ConfigError` or `UsageError` for a
+            wrong option. A failed backend raises nothing: the value is computed.
+
+        Since 1.0. ::
+
+            assert cache.get_or_set("answer", lambda: 42, timeout=60, tags=["numbers"]) == 42
+        """
         Policy.check(flight)
         state = self.state()
         if not state.enabled:
@@ -169,21 +322,47 @@ class KeyValueMixin(CacheBase):
         return Lookup(state, call).value()
 
     def invalidate_tags(self, *tags: str) -> None:
-        """Forget everything that has one of *tags*: one write for each."""
+        """Forget everything that has one of *tags*, and what is just being computed with them.
+
+        One write for each tag, whatever is stored. Where the backend fails, it is delivered as soon
+        as the backend answers again, before anything that is read of it is trusted.
+
+        :param tags: names, as given to ``tags=``.
+
+        Since 1.0. ::
+
+            cache.set("name", "ann", tags=["user:1"])
+            cache.invalidate_tags("user:1")
+            assert not cache.get("name")
+        """
         self.state().versions.replace(tag_versions(tags))
 
     @contextmanager
     def lock(self, name: str, timeout: Timeout = 10.0) -> Iterator[None]:
-        """Hold the lock *name*: across processes where the backend is shared and can.
+        """Hold a lock while the block runs: over all processes where the backend is shared and can.
 
-        :param timeout: seconds to wait for it at most.
-        Raises `TimeoutError` where somebody else holds it for longer.
+        :param name: one holder of each name at a time.
+        :param timeout: seconds to wait for it at most, or a timedelta.
+
+        Raises `TimeoutError` where somebody else holds it for longer, and `BackendError` where the
+        backend does not answer.
+
+        Since 1.0. ::
+
+            with cache.lock("nightly-report", timeout=5):
+                pass  # one at a time
         """
         with held(self.state(), check_key(name), to_seconds(timeout, 10)):
             yield
 
     def stats(self) -> CacheStats:
-        """What happened so far in this process."""
+        """Return what happened so far in this process: a `CacheStats`.
+
+        Since 1.0. ::
+
+            cache.get_or_set("a", lambda: 1)
+            assert cache.stats().misses >= 1
+        """
         return self.state().stats()
 
 

@@ -86,7 +86,7 @@ class CachedOptions(NamedTuple):
 
 
 class CachedFunction(Decorated[P, R, ViewBinding]):
-    """What `Cache.cached` makes of a view or a function."""
+    """What `Cache.cached` makes of a view or a function. Call it as the function. Since 1.0."""
 
     makes: ClassVar[type[ViewCall[Any]]] = ViewCall
 
@@ -238,7 +238,11 @@ class CachedFunction(Decorated[P, R, ViewBinding]):
 
     @property
     def make_cache_key(self) -> Callable[..., str]:
-        """``make_cache_key(path=None, query_args=None, **view_args)``: readable and writable."""
+        """The function that makes the key: ``make_cache_key(path=None, query_args=None,
+        **view_args)``.
+
+        It may be replaced by one of the app's own, which gets the view's arguments. Since 1.0.
+        """
         return self._make_key or self._key_of
 
     @make_cache_key.setter

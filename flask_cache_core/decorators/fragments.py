@@ -33,7 +33,18 @@ _ATTRIBUTE = "_template_fragment_cache"
 
 
 def make_template_fragment_key(fragment_name: str, vary_on: Iterable[object] | None = None) -> str:
-    """The key of the fragment ``{% cache …, fragment_name, *vary_on %}``, for ``cache.delete``."""
+    """Return the key of the fragment ``{% cache …, fragment_name, *vary_on %}``, for
+    ``cache.delete``.
+
+    :param fragment_name: the second argument of the tag.
+    :param vary_on: the ones after it.
+
+    Since 1.0. ::
+
+        from flask_cache_core import make_template_fragment_key
+
+        cache.delete(make_template_fragment_key("sidebar", [1]))
+    """
     return fragment_key(_text(fragment_name), map(_text, vary_on or ()))
 
 

@@ -88,7 +88,7 @@ class BoundMemoized(Bound[P, R]):
 
 
 class Memoized(Decorated[P, R, MemoizeBinding]):
-    """What `Cache.memoize` makes of a function."""
+    """What `Cache.memoize` makes of a function. Call it as the function. Since 1.0."""
 
     binds = BoundMemoized
 
@@ -198,7 +198,10 @@ class Memoized(Decorated[P, R, MemoizeBinding]):
 
     @property
     def make_cache_key(self) -> Callable[..., str]:
-        """``make_cache_key(f.uncached, *args, **kwargs)``: readable and writable."""
+        """The function that makes the key: ``make_cache_key(f.uncached, *args, **kwargs)``.
+
+        It may be replaced by one of the app's own, with the same parameters. Since 1.0.
+        """
         return self._make_key or self._key_of
 
     @make_cache_key.setter
@@ -210,21 +213,61 @@ class Memoized(Decorated[P, R, MemoizeBinding]):
         return self._key(self._bind(self.owner.state()), args, kwargs)[0]
 
     def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> None:
-        """Forget the value for these arguments."""
+        """Forget the value for these arguments, and what is just being computed for them.
+
+        :param args: those of a call.
+        :param kwargs: likewise.
+
+        Since 1.0. ::
+
+            @cache.memoize()
+            def square(number):
+                return number * number
+
+            square(2)
+            square.invalidate(2)
+        """
         state = self.owner.state()
         key, _ = self._key(self._bind(state), args, kwargs)
         state.versions.delete_keys((key,))
 
     def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Compute the value for these arguments now, store it and return it."""
+        """Compute the value for these arguments now, store it and return it.
+
+        :param args: those of a call.
+        :param kwargs: likewise.
+        :returns: the new value. Raises what the function raises.
+
+        Since 1.0. ::
+
+            @cache.memoize()
+            def square(number):
+                return number * number
+
+            assert square.refresh(2) == 4
+        """
         return self.compute(args, kwargs)
 
     def delete_memoized(self) -> None:
-        """Forget all values of this function."""
+        """Forget all values of this function.
+
+        Since 1.0. ::
+
+            @cache.memoize()
+            def square(number):
+                return number * number
+
+            square.delete_memoized()
+        """
         self.owner.state().versions.replace(self._version_keys)
 
     def delete_instance(self, instance: object) -> None:
-        """Forget all values of this method for one instance; of a class method, all values."""
+        """Forget all values of this method for one instance; of a class method, all values.
+
+        :param instance: what the method is called on.
+
+        Since 1.0.
+        """
         if not self.shape.is_method:
             return self.delete_memoized()
         identity = self.owner.identities.of(instance)

@@ -29,6 +29,7 @@ class Batch(NamedTuple, Generic[V]):
     """What one computation writes. A store that can do all of it in one round trip should.
 
     In `BaseCache.store`, keys and values; in `ByteStore.write_batch`, addresses and bytes.
+    Since 1.0.
     """
 
     items: Mapping[str, V]
@@ -111,6 +112,7 @@ class BaseCache(ABC):
         ]
 
     def get_dict(self, *keys: str) -> dict[str, Any]:
+        """The values by *keys*, ``None`` where there is none."""
         return dict(zip(keys, self.get_many(*keys), strict=True))
 
     def set_many(self, mapping: Mapping[str, Any], timeout: Timeout | None = None) -> list[str]:
@@ -142,6 +144,7 @@ class BaseCache(ABC):
         return value if self.set(key, value) is not False else None
 
     def dec(self, key: str, delta: int = 1) -> int | None:
+        """Subtract from a counter. Here: `inc` of the negative."""
         return self.inc(key, -delta)
 
     def clear(self) -> bool:
