@@ -11,11 +11,12 @@ EXAMPLE_PLUGIN := examples/third_party_backend
 SOURCES := flask_cache_core $(PLUGIN_PACKAGES) examples
 PROJECTS := pyproject.toml $(addsuffix /pyproject.toml,$(PLUGINS) $(EXAMPLE_PLUGIN))
 
-.PHONY: help demo serve test contract lint types tables check servers dist bench clean
+.PHONY: help demo serve quick test contract lint types tables check servers dist bench clean
 
 help:
 	@echo "make demo     run the example app over HTTP, and show what the cache does"
 	@echo "make serve    run the example app for a browser, until Ctrl-C"
+	@echo "make quick    lint, types and the tests that need no server"
 	@echo "make test     lint, types and all tests, with the servers that they need"
 	@echo "make check    the same without installing servers"
 	@echo "make contract only the contract of the backends; for another Python, see the Makefile"
@@ -36,8 +37,16 @@ serve: $(VENV)/.demo
 
 test: servers check
 
+# Measured where all tests run, with a floor.
+COVERAGE := --cov --cov-report=term:skip-covered --cov-fail-under=90
+
 check: lint types
-	$(BIN)/pytest $(PYTEST)
+	$(BIN)/pytest $(or $(PYTEST),$(COVERAGE))
+
+# For every small step.
+quick: lint
+	$(BIN)/mypy flask_cache_core
+	$(BIN)/pytest -q -m "not slow" tests
 
 # On another Python: make contract PYTHON=python3.13 VENV=.venv-3.13
 contract: servers $(VENV)/.dev

@@ -10,6 +10,20 @@ from flask import Flask
 
 from flask_cache_core import Cache
 
+#: The modules that start servers or other processes, or take long: not part of `make quick`.
+SLOW = {
+    "test_contract", "test_guard", "test_gunicorn", "test_invalidation", "test_load", "test_locks",
+    "test_model", "test_packaging", "test_plugin_wheels", "test_processes", "test_readme",
+    "test_round_trips", "test_testing_servers", "test_third_party_plugin", "test_typing",
+    "test_users", "test_variants", "test_writing_a_backend",
+}  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.stem in SLOW or not item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker("slow")
+
 
 @pytest.fixture
 def app() -> Flask:
