@@ -39,7 +39,7 @@ def test_every_name_is_in_the_code(name: str) -> None:
 
 
 def test_the_drawing_is_that_of_the_code() -> None:
-    drawing = section("The states of a lookup").split("```")[1].strip()
+    drawing = section("The states of a lookup").split("```")[1].removeprefix("text").strip()
     assert drawing in inspect.cleandoc(Lookup.steps.__doc__ or "").replace("\n    ", "\n")
 
 
