@@ -132,8 +132,8 @@ class CachedFunction(Decorated[P, R, ViewBinding]):
         except RuntimeError:
             pass
         else:
-            view = state.app.view_functions.get(asked.endpoint or "")
-            req = asked
+            rule, req = asked.url_rule, asked
+            view = None if rule is None else state.app.view_functions.get(rule.endpoint)
             answered = req if view is self or self._answers(view, req, args) else None
         headers, is_view = binding.key_headers, answered is not None
         if answered and not binding.responses.allows(answered, self._methods, headers):
