@@ -113,10 +113,25 @@ class DecoratorsMixin(CacheBase):
                 return "results"
         """
         options = CachedOptions(
-            timeout, key_prefix, unless, forced_update, is_stale, response_filter, query_string,
-            hash_method, cache_none, make_cache_key, source_check, response_hit_indication,
-            methods, vary_on, query, tags, policy, flight,
-        )  # fmt: skip
+            timeout=timeout,
+            key_prefix=key_prefix,
+            unless=unless,
+            forced_update=forced_update,
+            is_stale=is_stale,
+            response_filter=response_filter,
+            query_string=query_string,
+            hash_method=hash_method,
+            cache_none=cache_none,
+            make_cache_key=make_cache_key,
+            source_check=source_check,
+            response_hit_indication=response_hit_indication,
+            methods=methods,
+            vary_on=vary_on,
+            query=query,
+            tags=tags,
+            policy=policy,
+            flight=flight,
+        )
         cached.check(options)
         return functools.partial(cached.decorate, self, options)
 
@@ -176,9 +191,19 @@ class DecoratorsMixin(CacheBase):
             profile.invalidate(1)
         """
         options = MemoizeOptions(
-            timeout, make_name, unless, forced_update, is_stale, response_filter, hash_method,
-            cache_none, source_check, args_to_ignore or (), tags, flight,
-        )  # fmt: skip
+            timeout=timeout,
+            make_name=make_name,
+            unless=unless,
+            forced_update=forced_update,
+            is_stale=is_stale,
+            response_filter=response_filter,
+            hash_method=hash_method,
+            cache_none=cache_none,
+            source_check=source_check,
+            args_to_ignore=args_to_ignore or (),
+            tags=tags,
+            flight=flight,
+        )
         memoize.check(options)
         return functools.partial(self._memoized, options)
 

@@ -24,12 +24,11 @@ import secrets
 import sys
 import types
 import uuid
-import warnings
 import weakref
 from collections.abc import Callable, Mapping, Set
 from typing import Any, Final, TypeAlias
 
-from ..errors import CacheWarning, UnkeyableError
+from ..errors import UnkeyableError, warn
 
 __all__ = ["holds_address", "own_identity"]
 
@@ -186,12 +185,10 @@ def _warn_of_no_identity(kind: type, consequence: str) -> None:
     if kind in _warned:
         return
     _warned.add(kind)
-    warnings.warn(
+    warn(
         f"{kind.__qualname__} has no identity that a cache key could be made from (only the "
         f"default repr), {consequence}. Give the class __cache_key__() or __repr__(), or "
-        f"call cache.register_key({kind.__name__}, function).",
-        CacheWarning,
-        stacklevel=2,
+        f"call cache.register_key({kind.__name__}, function)."
     )
 
 
