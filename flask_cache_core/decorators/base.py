@@ -27,7 +27,9 @@ from flask import Request
 from ..engine.call import Raised
 from ..engine.lookup import Lookup, try_hit
 from ..engine.reading import FastMiss
+from ..keys.arguments import CallShape
 from ..options import to_seconds
+from .predicates import Condition, Tags, TagsOption
 
 if TYPE_CHECKING:
     from ..apps import AppState, CacheBase
@@ -52,6 +54,21 @@ class Binding(Protocol):
     def plain(self) -> bool:
         """Whether nothing but the entry itself decides if it is a hit."""
         ...
+
+
+class DecoratorOptions(Protocol):
+    """What the parameters of both decorators have in common."""
+
+    @property
+    def timeout(self) -> Timeout | None: ...
+    @property
+    def unless(self) -> Callable[..., object] | None: ...
+    @property
+    def forced_update(self) -> Callable[..., object] | None: ...
+    @property
+    def is_stale(self) -> Callable[..., object] | None: ...
+    @property
+    def tags(self) -> TagsOption: ...
 
 
 B = TypeVar("B", bound=Binding)
@@ -99,11 +116,23 @@ class Decorated(ABC, Generic[P, R, B]):
     binds: ClassVar[type[Bound[..., Any]]] = Bound
     __name__: str
 
-    def __init__(self, cache: CacheBase, function: Callable[P, R], timeout: Timeout | None) -> None:
+    def __init__(
+        self,
+        cache: CacheBase,
+        function: Callable[P, R],
+        options: DecoratorOptions,
+        shape: CallShape,
+    ) -> None:
         functools.update_wrapper(self, function)
         self.owner = cache
         self.uncached = function
-        self.cache_timeout = timeout
+        self.cache_timeout = options.timeout
+        self.name = cache.names.name(function)
+        self.shape = shape
+        self.is_stale = Condition.maybe(options.is_stale, first=1)
+        self._tags = Tags(options.tags, shape) if options.tags != () else None
+        self._unless = Condition.maybe(options.unless)
+        self._forced = Condition.maybe(options.forced_update)
 
     @property
     def cache_timeout(self) -> Timeout | None:

@@ -47,7 +47,7 @@ from ..web.policy import ResponsePolicy, policy_of
 from ..web.stored import StoredAbort, restored
 from ..web.view_call import CoroutineViewCall, ViewBinding, ViewCall
 from .base import Awaited, Bound, Decorated, Prepared
-from .predicates import Condition, Tags, TagsOption
+from .predicates import TagsOption
 
 if TYPE_CHECKING:
     from ..apps import AppState, CacheBase
@@ -91,14 +91,8 @@ class CachedFunction(Decorated[P, R, ViewBinding]):
     makes: ClassVar[type[ViewCall[Any]]] = ViewCall
 
     def __init__(self, cache: CacheBase, function: Callable[P, R], options: CachedOptions) -> None:
-        super().__init__(cache, function, options.timeout)
-        self.name = cache.names.name(function)
+        super().__init__(cache, function, options, CallShape(function))
         self._options = options
-        self._shape = CallShape(function)
-        self._tags = Tags(options.tags, self._shape) if options.tags != () else None
-        self._unless = Condition.maybe(options.unless)
-        self._forced = Condition.maybe(options.forced_update)
-        self._is_stale = Condition.maybe(options.is_stale, first=1)
         self._vary_on = VaryOn(options.vary_on, cache.identities)
         self._methods = None if options.methods is None else frozenset(options.methods)
         self._make_key = options.make_cache_key if callable(options.make_cache_key) else None
@@ -185,7 +179,7 @@ class CachedFunction(Decorated[P, R, ViewBinding]):
         keys = self._key_scheme(state, responses)
         plain = not (
             self._forced
-            or self._is_stale
+            or self.is_stale
             or settings.enable_signals
             or options.response_hit_indication
             or policy.minds_hits
@@ -199,7 +193,7 @@ class CachedFunction(Decorated[P, R, ViewBinding]):
             keys=keys,
             key_headers=None if keys.is_custom else self._vary_on.headers,
             methods=self._methods,
-            is_stale=self._is_stale,
+            is_stale=self.is_stale,
             response_filter=options.response_filter,
             cache_none=options.cache_none,
             hit_indication=options.response_hit_indication,
@@ -221,7 +215,7 @@ class CachedFunction(Decorated[P, R, ViewBinding]):
             prefix="" if callable(prefix) else prefix,
             name=self.name,
             source=source_digest(self.uncached) if by_source else "",
-            shape=self._shape,
+            shape=self.shape,
             identities=self.owner.identities,
             vary_on=self._vary_on,
             by_query=options.query_string or options.query is not None,
@@ -299,7 +293,7 @@ class CachedFunction(Decorated[P, R, ViewBinding]):
         self, app: Flask, req: Request | None, args: tuple[Any, ...], view_args: dict[str, Any]
     ) -> str:
         """The path that leads to this view with these arguments."""
-        named = {**dict(zip(self._shape.positional, args, strict=False)), **view_args}
+        named = {**dict(zip(self.shape.positional, args, strict=False)), **view_args}
         rules = app.url_map.bind("localhost")
         for endpoint in (*self._endpoints(app), self.uncached.__name__):
             try:

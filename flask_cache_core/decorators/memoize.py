@@ -20,7 +20,7 @@ from ..keys.functions import source_digest
 from ..options import to_seconds
 from ..typing import HashMethod, Timeout
 from .base import Awaited, Bound, BoundCoroutine, Decorated, Prepared
-from .predicates import Condition, Tags, TagsOption
+from .predicates import TagsOption
 
 if TYPE_CHECKING:
     from ..apps import AppState, CacheBase
@@ -93,14 +93,8 @@ class Memoized(Decorated[P, R, MemoizeBinding]):
     binds = BoundMemoized
 
     def __init__(self, cache: CacheBase, function: Callable[P, R], options: MemoizeOptions) -> None:
-        super().__init__(cache, function, options.timeout)
-        self.name = cache.names.name(function)
-        self.shape = CallShape(function, options.args_to_ignore)
+        super().__init__(cache, function, options, CallShape(function, options.args_to_ignore))
         self.options = options
-        self._tags = Tags(options.tags, self.shape) if options.tags != () else None
-        self._unless = Condition.maybe(options.unless)
-        self._forced = Condition.maybe(options.forced_update)
-        self.is_stale = Condition.maybe(options.is_stale, first=1)
         self._version_keys = (function_version(self.name),)
         self._make_key: Callable[..., str] | None = None
         self._binding: MemoizeBinding | None = None
