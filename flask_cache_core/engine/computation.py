@@ -143,19 +143,22 @@ class Computation(Generic[T]):
 
     def _end(self, ran: Ran[T], outcome: Outcome | None) -> None:
         """Release what is held, and let the followers go on."""
-        state, key = self._state, self._flight.key
-        self._release()
-        if ran.error is not None or outcome is None or outcome.failed:
-            self._find_fallback(ran)
-        elif key in state.memory.back_off:
-            state.memory.computation_succeeded(key)
-        self._publish(outcome)
+        memory, key = self._state.memory, self._flight.key
+        try:
+            self._release()
+        finally:  # in debug mode, a backend that fails raises
+            if ran.error is not None or outcome is None or outcome.failed:
+                self._find_fallback(ran)
+            elif key in memory.back_off:
+                memory.computation_succeeded(key)
+            self._publish(outcome)
 
     def _release(self) -> None:
         self._basis.release(self._state)
         self._state.flights.end(self._flight)
-        if self._lease is not None:
-            self._lease.release()
+        lease, self._lease = self._lease, None
+        if lease is not None:
+            lease.release()
 
     def _publish(self, outcome: Outcome | None) -> None:
         """End the flight, and let the computation around it depend on what this one used."""

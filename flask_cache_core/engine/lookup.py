@@ -287,10 +287,10 @@ class Lookup(Generic[T]):
                 lease.release()
             return self._leave(flight, basis)
         except BaseException:
-            if lease is not None:
-                lease.release()
             self._end(flight, basis)
             flight.set_failed()
+            if lease is not None:
+                lease.release()
             raise
 
     def _needs(self, flight: Flight) -> bool:
