@@ -217,7 +217,7 @@ def test_nobody_gets_a_page_that_was_made_for_somebody_else(
     monkeypatch.setattr("flask_cache_core.engine.lookup.time.time", lambda: World.now)
     monkeypatch.setattr(logging.getLogger("flask_cache_core"), "disabled", True)
 
-    @settings(max_examples=400, deadline=None)
+    @settings(max_examples=250, deadline=None)
     @given(st.data())
     def play(data: st.DataObject) -> None:
         playing = Play(data, backend)
