@@ -29,6 +29,7 @@ class Counted:
     def __init__(self, kind: str, proxy: CountingProxy) -> None:
         self.app = Flask(__name__)
         self.app.secret_key = "of the tests"
+        self.app.config["CACHE_BACKEND_TIMEOUT"] = 10  # on a busy machine, too
         address = f"127.0.0.1:{proxy.port}"
         self.cache = Cache(
             self.app,

@@ -5,6 +5,7 @@ Knows sockets only: neither a protocol nor backends.
 
 from __future__ import annotations
 
+import select
 import socket
 import threading
 from collections.abc import Callable
@@ -15,6 +16,9 @@ __all__ = ["CountingProxy"]
 
 _PIECE: Final = 1 << 16
 
+#: Seconds for which more of a request is waited for.
+PATIENCE: Final = 0.02
+
 
 class CountingProxy:
     """Forwards a port of its own to that of a server on this host. A context manager.
@@ -23,7 +27,9 @@ class CountingProxy:
     first that it sends after the server answered there. What it sends before that answer belongs
     to the same round trip, in however many packets; a command that wants no answer belongs to
     the one of the next command that does. A round trip is counted before the server sees it, so
-    whoever has the answer finds it counted.
+    whoever has the answer finds it counted. What a client sends within `PATIENCE` seconds is
+    forwarded together: a server must not answer the first piece of a request before a busy
+    machine got to send the next.
 
     :param port: of the server. While nobody listens there, clients are hung up on.
     :ivar port: where clients connect.
@@ -53,7 +59,8 @@ class CountingProxy:
 
     def hang_up(self) -> None:
         """Close all connections of the moment, as a network does. New ones are accepted."""
-        connections, self._connections = self._connections, []
+        with self._lock:
+            connections, self._connections = self._connections, []
         for connection in connections:
             connection.close()
 
@@ -81,7 +88,10 @@ class CountingProxy:
         except OSError:
             client.close()
             return
-        self._connections.append(_Connection(client, server, self._count_one))
+        connection = _Connection(client, server, self._count_one)
+        with self._lock:  # whoever has an answer of it finds it in the list
+            self._connections.append(connection)
+            connection.start()
 
     def _count_one(self) -> None:
         with self._lock:
@@ -104,6 +114,8 @@ class _Connection:
         self._waiting = False
         self._answers = threading.Thread(target=self._forward_answers, daemon=True)
         self._requests = threading.Thread(target=self._run, daemon=True)
+
+    def start(self) -> None:
         self._requests.start()
 
     def close(self) -> None:
@@ -120,6 +132,11 @@ class _Connection:
     def _forward_requests(self) -> None:
         with suppress(OSError):
             while data := self._client.recv(_PIECE):
+                while select.select([self._client], [], [], PATIENCE)[0]:
+                    more = self._client.recv(_PIECE)
+                    if not more:
+                        break
+                    data += more
                 self._client_spoke()
                 self._server.sendall(data)
         _shut_down(self._server, socket.SHUT_WR)
