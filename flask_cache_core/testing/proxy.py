@@ -25,6 +25,9 @@ class CountingProxy:
     the one of the next command that does. A round trip is counted before the server sees it, so
     whoever has the answer finds it counted.
 
+    It forwards in threads of this process. A library in C that waits without letting other threads
+    run (pylibmc does at the end of ``gets``, in the binary protocol) waits for the proxy in vain.
+
     :param port: of the server. While nobody listens there, clients are hung up on.
     :ivar port: where clients connect.
     :ivar round_trips: of all connections, since the proxy was made.
