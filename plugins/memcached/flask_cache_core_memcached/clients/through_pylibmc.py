@@ -116,7 +116,7 @@ class PylibmcClient:
         return value
 
     def gets(self, key: str) -> tuple[bytes, Any] | None:
-        """pylibmc keeps the GIL while it waits for the end of the answer."""
+        """While the end of the answer is awaited, pylibmc keeps the GIL."""
         encoded = _encoded(key)
         data, token = self._client.gets(encoded)
         return None if data is None else (data, token)
