@@ -31,6 +31,9 @@ class CountingProxy:
     forwarded together: a server must not answer the first piece of a request before a busy
     machine got to send the next.
 
+    It forwards in threads of this process. A library in C that waits without letting other threads
+    run (pylibmc does at the end of ``gets``, in the binary protocol) waits for the proxy in vain.
+
     :param port: of the server. While nobody listens there, clients are hung up on.
     :ivar port: where clients connect.
     :ivar round_trips: of all connections, since the proxy was made.

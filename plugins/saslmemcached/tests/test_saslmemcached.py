@@ -107,7 +107,6 @@ def test_a_connection_that_was_cut_is_no_miss(
             lambda: backend.get_many("key", "n") == ["value", 5],
             lambda: backend.get("key") == "value",
             lambda: backend.inc("n", 0) == 5,
-            lambda: backend.renew_lock("key", "value", 60),
         ]
         for read in reads:
             proxy.hang_up()

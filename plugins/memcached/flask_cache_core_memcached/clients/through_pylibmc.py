@@ -116,6 +116,7 @@ class PylibmcClient:
         return value
 
     def gets(self, key: str) -> tuple[bytes, Any] | None:
+        """While the end of the answer is awaited, pylibmc keeps the GIL."""
         encoded = _encoded(key)
         data, token = self._client.gets(encoded)
         return None if data is None else (data, token)
