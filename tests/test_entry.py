@@ -12,7 +12,7 @@ import pytest
 from flask_cache_core import CacheError
 from flask_cache_core.errors import InvalidTimeoutError
 from flask_cache_core.options import to_seconds
-from flask_cache_core.storage.entry import Entry, expiry
+from flask_cache_core.storage.entry import Entry
 
 
 @pytest.mark.parametrize(
@@ -43,11 +43,6 @@ def test_what_is_no_timeout_is_an_error_of_our_own(timeout: Any) -> None:
     assert isinstance(caught.value, CacheError)
     assert isinstance(caught.value, ValueError)
     assert repr(timeout) in str(caught.value)
-
-
-def test_zero_never_expires() -> None:
-    assert expiry(100, 0) == inf
-    assert expiry(100, 0.5) == 100.5
 
 
 def test_an_entry_depends_on_nothing_unless_it_says_so() -> None:

@@ -192,7 +192,6 @@ class CachedFunction(Decorated[P, R, ViewBinding]):
             responses=responses,
             keys=keys,
             key_headers=None if keys.is_custom else self._vary_on.headers,
-            methods=self._methods,
             is_stale=self.is_stale,
             response_filter=options.response_filter,
             cache_none=options.cache_none,

@@ -6,7 +6,6 @@ fast path of a decorator; a `Lookup` does everything. Must not know HTTP, signat
 
 from __future__ import annotations
 
-import logging
 import random
 import time
 from collections.abc import Generator
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     from .state import CacheState
 
 __all__ = ["Lookup", "try_hit"]
-
-logger = logging.getLogger("flask_cache_core")
 
 T = TypeVar("T")
 

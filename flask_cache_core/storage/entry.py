@@ -5,10 +5,9 @@ Knows no backend, no clock and no Flask.
 
 from __future__ import annotations
 
-from math import inf
 from typing import NamedTuple
 
-__all__ = ["Entry", "Variants", "expiry"]
+__all__ = ["Entry", "Variants"]
 
 
 class Variants(NamedTuple):
@@ -39,8 +38,3 @@ class Entry(NamedTuple):
     """What the deletion barrier of its key held before the computation began."""
     source: str = ""
     """Digest of what computed it, where one key can have several sources."""
-
-
-def expiry(now: float, seconds: float) -> float:
-    """The moment *seconds* from *now*; ``inf`` for 0, which never expires."""
-    return now + seconds if seconds else inf

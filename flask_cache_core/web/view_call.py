@@ -6,7 +6,7 @@ Asks `policy` what may be stored, and `stored` in what form. Must not know how k
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -50,7 +50,6 @@ class ViewBinding:
     responses: ResponsePolicy
     keys: KeyScheme
     key_headers: frozenset[str] | None
-    methods: Collection[str] | None
     is_stale: Callable[..., bool] | None
     response_filter: Callable[[Any], object] | None
     cache_none: bool
